@@ -64,20 +64,24 @@ class RequestError(ServiceError):
 
     Args:
         detail: One sentence for the client, or None for the status phrase alone.
+        status: Status to answer, 400 to 599; None for that of the class.
         headers: Headers that the answer carries besides, such as `Retry-After`.
         extensions: Further members of the problem document (RFC 9457 §3.2).
     """
 
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    status: int = HTTPStatus.INTERNAL_SERVER_ERROR
 
     def __init__(
         self,
         detail: str | None = None,
         *,
+        status: int | None = None,
         headers: Mapping[str, str] | None = None,
         extensions: Mapping[str, object] | None = None,
     ) -> None:
-        super().__init__(detail or self.status.phrase)
+        super().__init__(detail or type(self).__name__)
+        if status is not None:
+            self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
         self.extensions = dict(extensions or {})

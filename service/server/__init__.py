@@ -1,0 +1,3 @@
+"""
+The HTTP server core: context, handlers, filters, route tree, listeners, lifecycle.
+"""

@@ -1,0 +1,262 @@
+"""
+The request context: everything a handler or filter reads of a request, and the writers
+of its answer. FastAPI handlers get it as a dependency (`service.server.Context`).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+from urllib.parse import quote
+
+from starlette.datastructures import FormData, Headers, QueryParams
+
+from service.errors import InternalError, RequestError, UnsupportedMediaType
+from service.server import reading
+from service.server.responses import JSON, TEXT, Response, json_bytes, problem
+
+__all__ = ["RequestContext"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+_LOCATION_SAFE = ":/?#[]@!$&'()*+,;=%~-._"
+"""Characters that a `Location` keeps: those of RFC 3986 and the percent sign."""
+
+
+class RequestContext:
+    """
+    One request and its answer.
+
+    Attributes:
+        scope: The ASGI scope.
+        route: Template of the matched route, such as `/users/{id}`; empty before the
+            route tree was asked, and where it found nothing.
+        path_params: Values of the template's parameters, percent-decoded.
+        request_id: Set by the request-id filter; 1 to 128 visible ASCII characters.
+        principal: Name of the authenticated caller, or None.
+        deadline: `time.monotonic()` value at which the time-out filter gives up.
+        client: Address of the client, behind trusted proxies only.
+        scheme: `http` or `https`, as the client saw it behind trusted proxies.
+        probe: Whether the route is a probe or scrape, which is kept out of the log.
+        state: Whatever filters and handlers leave for each other.
+        response_headers: Raw pairs that are added to whatever answer is sent.
+        status: Status that was sent; 0 before.
+        bytes_sent: Bytes of body that were sent.
+        body_limit: Largest body in bytes.
+
+    Concurrency:
+        Belongs to the task of its request.
+    """
+
+    __slots__ = (
+        "_body",
+        "_headers",
+        "_query",
+        "body_limit",
+        "bytes_sent",
+        "client",
+        "deadline",
+        "method",
+        "path",
+        "path_params",
+        "principal",
+        "probe",
+        "receive",
+        "request_id",
+        "response_headers",
+        "route",
+        "scheme",
+        "scope",
+        "send",
+        "state",
+        "status",
+    )
+
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, *, body_limit: int
+    ) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.body_limit = body_limit
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.route = ""
+        self.path_params: dict[str, str] = {}
+        self.request_id = ""
+        self.principal: str | None = None
+        self.deadline: float | None = None
+        peer = scope.get("client")
+        self.client: str = peer[0] if peer else ""
+        self.scheme: str = scope.get("scheme", "http")
+        self.probe = False
+        self.state: dict[str, Any] = {}
+        self.response_headers: list[tuple[bytes, bytes]] = []
+        self.status = 0
+        self.bytes_sent = 0
+        self._body: bytes | None = None
+        self._headers: Headers | None = None
+        self._query: QueryParams | None = None
+
+    # -- reading ---------------------------------------------------------------
+
+    @property
+    def headers(self) -> Headers:
+        """The request headers; names match in any case."""
+        if self._headers is None:
+            self._headers = Headers(raw=self.scope["headers"])
+        return self._headers
+
+    def raw_header(self, name: bytes) -> bytes | None:
+        """Return the first value of *name* (lower case) without making a mapping."""
+        for key, value in self.scope["headers"]:
+            if key == name:
+                return bytes(value)
+        return None
+
+    @property
+    def query(self) -> QueryParams:
+        """The query parameters; `query.getlist(name)` gives repeated ones."""
+        if self._query is None:
+            self._query = QueryParams(self.scope.get("query_string", b""))
+        return self._query
+
+    @property
+    def started(self) -> bool:
+        """Whether the head of the answer is on the wire."""
+        return self.status != 0
+
+    async def read_body(self) -> bytes:
+        """
+        Return the whole body; a second call returns it again.
+
+        Raises:
+            ContentTooLarge: It is longer than `body_limit`.
+        """
+        if self._body is None:
+            length = self.raw_header(b"content-length")
+            self._body = await reading.body_bytes(
+                self.receive,
+                length=None if length is None else length.decode("latin-1"),
+                limit=self.body_limit,
+            )
+        return self._body
+
+    async def read_text(self) -> str:
+        """Return the body as UTF-8 text; bytes that are not become U+FFFD."""
+        return (await self.read_body()).decode("utf-8", "replace")
+
+    async def read_json(self) -> Any:
+        """
+        Return the JSON value of the body, read strictly.
+
+        Raises:
+            UnsupportedMediaType: The body is announced as something else.
+            BadRequest: It is not JSON.
+        """
+        kind = reading.media_type(self.headers)
+        if kind and kind != JSON and not kind.endswith("+json"):
+            raise UnsupportedMediaType("This route reads application/json.")
+        return reading.json_value(await self.read_body())
+
+    async def read_form(self) -> FormData:
+        """
+        Return the fields of a form.
+
+        Raises:
+            UnsupportedMediaType: The body is no form.
+            BadRequest: The form is malformed.
+        """
+        return await reading.form_data(self.headers, await self.read_body())
+
+    # -- writing ---------------------------------------------------------------
+
+    def write_text(
+        self, text: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """Return *text* in UTF-8; what UTF-8 can't hold becomes `?`."""
+        body = text.encode("utf-8", "replace")
+        return Response(body, status=status, media_type=TEXT, headers=headers)
+
+    def write_html(
+        self, html: str, *, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """Return a page."""
+        kind = "text/html; charset=utf-8"
+        return Response(html.encode(), status=status, media_type=kind, headers=headers)
+
+    def write_json(
+        self,
+        value: object,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Return *value* as JSON."""
+        body = json_bytes(value)
+        return Response(body, status=status, media_type=JSON, headers=headers)
+
+    def write_status(self, status: int) -> Response:
+        """Return *status* with its phrase as text; a problem document from 400 on."""
+        if status < 400:  # noqa: PLR2004 - errors begin at 400
+            return Response(status=status)
+        return self._error(status, None)
+
+    def write_problem(self, error: RequestError) -> Response:
+        """Return *error* as RFC 9457 problem+json that carries the request id."""
+        return problem(error, instance=self.request_id or None)
+
+    def ok(self, value: object = None) -> Response:
+        """200 with *value* as JSON, or without a body."""
+        return Response() if value is None else self.write_json(value)
+
+    def created(self, value: object, *, location: str) -> Response:
+        """201 with *value* as JSON, and where it is now."""
+        where = quote(location, safe=_LOCATION_SAFE)
+        return self.write_json(value, status=201, headers={"location": where})
+
+    def accepted(self, value: object = None) -> Response:
+        """202: it will be done."""
+        if value is None:
+            return Response(status=202)
+        return self.write_json(value, status=202)
+
+    def no_content(self) -> Response:
+        """204."""
+        return Response(status=204)
+
+    def redirect(self, location: str, *, status: int = 307) -> Response:
+        """Send the client to *location*; 307 and 308 keep method and body."""
+        where = quote(location, safe=_LOCATION_SAFE)
+        return Response(status=status, headers={"location": where})
+
+    def bad_request(self, detail: str) -> Response:
+        """400: *detail* says what is wrong, without an echo of it."""
+        return self._error(400, detail)
+
+    def unauthorized(self, detail: str, *, scheme: str = "Bearer") -> Response:
+        """401 with the scheme to authenticate by."""
+        answer = self._error(401, detail)
+        answer.add_header("www-authenticate", scheme)
+        return answer
+
+    def forbidden(self, detail: str) -> Response:
+        """403."""
+        return self._error(403, detail)
+
+    def not_found(self, detail: str | None = None) -> Response:
+        """404."""
+        return self._error(404, detail)
+
+    def conflict(self, detail: str) -> Response:
+        """409."""
+        return self._error(409, detail)
+
+    def internal_error(self) -> Response:
+        """500: the log has the cause under the request id."""
+        return self.write_problem(
+            InternalError("The service failed; its log has the cause.")
+        )
+
+    def _error(self, status: int, detail: str | None) -> Response:
+        return self.write_problem(RequestError(detail, status=status))

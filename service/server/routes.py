@@ -1,0 +1,35 @@
+"""What a feature hands to the server: its routes with their core handlers."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from service.server.context import RequestContext
+from service.server.responses import Response
+
+__all__ = ["ANY_METHOD", "Handler", "Route"]
+
+Handler = Callable[[RequestContext], Awaitable[Response]]
+"""A core handler: a context in, an answer out."""
+
+ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
+"""Methods of a route that answers any; HEAD and OPTIONS come by themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """
+    A core handler at a path.
+
+    Attributes:
+        path: Template: `/static`, `/{param}`, `/{id:[0-9]+}`, `/{path:path}`.
+        handler: What answers.
+        methods: Methods it answers, upper case; GET brings HEAD with it.
+        summary: One line for the OpenAPI document; empty keeps the route out of it.
+        probe: A probe or scrape: kept out of the access log unless asked for.
+    """
+
+    path: str
+    handler: Handler
+    methods: tuple[str, ...] = ("GET",)
+    summary: str = ""
+    probe: bool = False
