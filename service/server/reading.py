@@ -35,7 +35,7 @@ _STRING = re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL)
 _BRACKET = re.compile(r"[][{}]")
 
 
-class ClientDisconnected(Exception):  # noqa: N818 - an event, as asyncio.CancelledError is
+class ClientDisconnected(Exception):
     """The client went away before its body was read."""
 
 

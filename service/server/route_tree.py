@@ -1,0 +1,297 @@
+"""
+The route tree: from method and path to what answers, in steps of the path's depth.
+
+Each node stands for one path segment. A request walks down segment by segment; at each
+node a static child beats the patterns, they beat a plain parameter, and that beats the
+wildcard, with backtracking, so that `/users/me` wins over `/users/{id}` whatever came
+first. How many routes there are does not matter to the walk.
+
+Segments of a template:
+
+    users            static
+    {id:[0-9]+}      pattern: a regular expression, or one of int, float, uuid
+    {name}.json      pattern too: text around a parameter
+    {id}             parameter: one segment, not empty
+    {path:path}      wildcard: the rest of the path, slashes included; only at the end
+
+Two routes that the tree could not tell apart are refused when the second is added.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
+
+__all__ = ["Match", "RouteConflictError", "RouteTemplateError", "RouteTree"]
+
+T = TypeVar("T")
+
+ANY = "*"
+"""Method of an entry that answers every method, such as a mounted application."""
+
+_NAMED_PATTERNS = {
+    "str": "[^/]+",
+    "int": "[0-9]+",
+    "float": r"[0-9]+(?:\.[0-9]+)?",
+    "uuid": "[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}",
+}
+"""Starlette's convertors, which FastAPI's templates may name."""
+
+_PARAM = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::((?:[^{}]|\{[^{}]*\})+))?\}")
+
+_NOTHING: dict[str, Any] = {}
+
+
+class RouteTemplateError(ValueError):
+    """A path template that can't be read."""
+
+
+class RouteConflictError(ValueError):
+    """A route that the tree can't tell from one that is there."""
+
+
+@dataclass(slots=True)
+class _Entry(Generic[T]):
+    """What answers at the end of a template, and the template's parameter names."""
+
+    value: T
+    template: str
+    names: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Node(Generic[T]):
+    static: dict[str, "_Node[T]"] = field(default_factory=dict)
+    patterns: "list[tuple[re.Pattern[str], _Node[T]]]" = field(default_factory=list)
+    param: "_Node[T] | None" = None
+    wildcard: dict[str, _Entry[T]] = field(default_factory=dict)
+    entries: dict[str, _Entry[T]] = field(default_factory=dict)
+
+
+class Match(NamedTuple, Generic[T]):
+    """
+    What the tree found.
+
+    Attributes:
+        value: What answers, or None when the path is there but not the method.
+        template: Template of the route.
+        params: Values of its parameters, in the template's order.
+        allowed: Methods that the path answers, sorted, when *value* is None.
+    """
+
+    value: T | None
+    template: str
+    params: dict[str, str]
+    allowed: tuple[str, ...] = ()
+
+
+class RouteTree(Generic[T]):
+    """
+    Routes by path and method.
+
+    Concurrency:
+        Fill it before the first request; finding changes nothing.
+    """
+
+    def __init__(self) -> None:
+        self._root: _Node[T] = _Node()
+        self._static: dict[str, dict[str, _Entry[T]]] = {}
+
+    def add(self, method: str, template: str, value: T) -> None:
+        """
+        Add a route.
+
+        Args:
+            method: Upper-case method, or `*` for every method.
+            template: Path template, beginning with a slash.
+            value: What answers.
+
+        Raises:
+            RouteTemplateError: The template can't be read.
+            RouteConflictError: A route of the same shape has the method already.
+        """
+        names: list[str] = []
+        entries = self._entries(template, names)
+        if len(set(names)) != len(names):
+            raise RouteTemplateError(f"{template}: a parameter is named twice")
+        other = entries.get(method)
+        if other is not None:
+            raise RouteConflictError(
+                f"{method} {template} can't be told from {method} {other.template}"
+            )
+        entries[method] = _Entry(value, template, tuple(names))
+        if not names:
+            self._static[template] = entries
+
+    def find(self, method: str, path: str) -> Match[T] | None:
+        """
+        Return what answers *method* at *path*, or None when nothing is at the path.
+
+        GET answers HEAD where there is no HEAD of its own. Where the best route of the
+        path lacks the method, the next best that has it answers; where none has it,
+        the match has no value and names the methods that the path allows.
+        """
+        segments = path.split("/")
+        entry = _select(self._static.get(path, _NOTHING), method)
+        if entry is not None:
+            return Match(entry.value, entry.template, {})
+        search = _Search[T](method, path.split("/"), set())
+        found = search.below(self._root, 1, ())
+        if found is not None:
+            entry, values = found
+            params = dict(zip(entry.names, values, strict=True))
+            return Match(entry.value, entry.template, params)
+        return search.not_allowed()
+
+    def __contains__(self, path: str) -> bool:
+        """Whether some method answers at *path*."""
+        return self.find("", path) is not None
+
+    def __iter__(self) -> Iterator[tuple[str, str, T]]:
+        """Yield (method, template, value) of each route, in no stated order."""
+        todo = [self._root]
+        while todo:
+            node = todo.pop()
+            for method, entry in (*node.entries.items(), *node.wildcard.items()):
+                yield method, entry.template, entry.value
+            todo.extend(node.static.values())
+            todo.extend(child for _, child in node.patterns)
+            if node.param is not None:
+                todo.append(node.param)
+
+    def _entries(self, template: str, names: list[str]) -> dict[str, _Entry[T]]:
+        """Return the entries at *template*'s place, made when new; fill *names*."""
+        segments = split_template(template)
+        node = self._root
+        for position, segment in enumerate(segments):
+            if _is_wildcard(segment, names):
+                if position != len(segments) - 1:
+                    raise RouteTemplateError(f"{template}: a wildcard must be last")
+                return node.wildcard
+            node = _child(node, segment, names, template)
+        return node.entries
+
+
+def split_template(template: str) -> list[str]:
+    """Return the segments of *template*; a slash inside a pattern does not split."""
+    if not template.startswith("/"):
+        raise RouteTemplateError(f"{template!r} does not begin with a slash")
+    segments, depth, start = [], 0, 1
+    for index in range(1, len(template)):
+        char = template[index]
+        depth += {"{": 1, "}": -1}.get(char, 0)
+        if char == "/" and depth == 0:
+            segments.append(template[start:index])
+            start = index + 1
+    if depth:
+        raise RouteTemplateError(f"{template}: a brace is not closed")
+    return [*segments, template[start:]]
+
+
+def _is_wildcard(segment: str, names: list[str]) -> bool:
+    match = _PARAM.fullmatch(segment)
+    if match is None or match[2] != "path":
+        return False
+    names.append(match[1])
+    return True
+
+
+def _child(node: _Node[T], segment: str, names: list[str], template: str) -> _Node[T]:
+    """Return the child of *node* for *segment*, made when new."""
+    if "{" not in segment:
+        return node.static.setdefault(segment, _Node())
+    match = _PARAM.fullmatch(segment)
+    if match is not None and match[2] in (None, "str"):
+        names.append(match[1])
+        if node.param is None:
+            node.param = _Node()
+        return node.param
+    pattern = _compile(segment, names, template)
+    for known, child in node.patterns:
+        if known.pattern == pattern.pattern:
+            return child
+    child = _Node()
+    node.patterns.append((pattern, child))
+    return child
+
+
+def _compile(segment: str, names: list[str], template: str) -> re.Pattern[str]:
+    """Return the regular expression of a pattern segment, a group a parameter."""
+    source, end = "", 0
+    for match in _PARAM.finditer(segment):
+        names.append(match[1])
+        expression = match[2] or "str"
+        source += re.escape(segment[end : match.start()])
+        source += f"({_NAMED_PATTERNS.get(expression, expression)})"
+        end = match.end()
+    try:
+        pattern = re.compile(source + re.escape(segment[end:]))
+    except re.error as error:
+        raise RouteTemplateError(f"{template}: {error}") from None
+    if pattern.groups != len(_PARAM.findall(segment)):
+        raise RouteTemplateError(f"{template}: use (?:…) for groups in a pattern")
+    return pattern
+
+
+def _select(entries: dict[str, _Entry[T]], method: str) -> _Entry[T] | None:
+    """Return the entry that answers *method*."""
+    entry = entries.get(method)
+    if entry is None and entries:
+        entry = entries.get(ANY)
+        if entry is None and method == "HEAD":
+            entry = entries.get("GET")
+    return entry
+
+
+@dataclass(slots=True)
+class _Search(Generic[T]):
+    """One walk down the tree, and the methods seen at the path on the way."""
+
+    method: str
+    segments: list[str]
+    allowed: set[str]
+
+    def below(
+        self, node: _Node[T], depth: int, values: tuple[str, ...]
+    ) -> tuple[_Entry[T], tuple[str, ...]] | None:
+        """Return the best entry below *node* that has the method, and the values."""
+        if depth == len(self.segments):
+            return self._here(node.entries, values)
+        segment = self.segments[depth]
+        child = node.static.get(segment)
+        found = None if child is None else self.below(child, depth + 1, values)
+        if found is None and node.patterns:
+            found = self._patterns(node, depth, values)
+        if found is None and node.param is not None and segment:
+            found = self.below(node.param, depth + 1, (*values, segment))
+        if found is None and node.wildcard:
+            rest = "/".join(self.segments[depth:])
+            found = self._here(node.wildcard, (*values, rest))
+        return found
+
+    def _patterns(
+        self, node: _Node[T], depth: int, values: tuple[str, ...]
+    ) -> tuple[_Entry[T], tuple[str, ...]] | None:
+        for pattern, child in node.patterns:
+            match = pattern.fullmatch(self.segments[depth])
+            if match is not None:
+                found = self.below(child, depth + 1, values + match.groups())
+                if found is not None:
+                    return found
+        return None
+
+    def _here(
+        self, entries: dict[str, _Entry[T]], values: tuple[str, ...]
+    ) -> tuple[_Entry[T], tuple[str, ...]] | None:
+        entry = _select(entries, self.method)
+        if entry is not None:
+            return entry, values
+        self.allowed.update(entries)
+        return None
+
+    def not_allowed(self) -> Match[T] | None:
+        """Return the methods that the path answers, or None when nothing is there."""
+        if not self.allowed:
+            return None
+        more = {"OPTIONS", "HEAD"} if "GET" in self.allowed else {"OPTIONS"}
+        return Match(None, "", {}, tuple(sorted(self.allowed | more)))
