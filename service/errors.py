@@ -4,7 +4,7 @@ The error tree of the service.
     ServiceError                 what every part of the service raises
     ├── SettingsError            settings that can't be used (the command line exits 2)
     ├── StartError               a part or listener that can't start (exit 1)
-    └── RequestError             an answer to the client, made into RFC 9457 problem+json
+    └── RequestError             an answer to the client (RFC 9457 problem+json)
         ├── BadRequest           400  ├── Unauthorized     401  ├── Forbidden       403
         ├── NotFound             404  ├── MethodNotAllowed 405  ├── ContentTooLarge 413
         ├── UnsupportedMediaType 415  ├── Unprocessable    422  ├── TooManyRequests 429

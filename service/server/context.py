@@ -13,7 +13,7 @@ from service.errors import InternalError, RequestError, UnsupportedMediaType
 from service.server import reading
 from service.server.responses import JSON, TEXT, Response, json_bytes, problem
 
-__all__ = ["RequestContext"]
+__all__ = ["Drain", "RequestContext"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -21,6 +21,20 @@ Send = Callable[[Any], Awaitable[None]]
 
 _LOCATION_SAFE = ":/?#[]@!$&'()*+,;=%~-._"
 """Characters that a `Location` keeps: those of RFC 3986 and the percent sign."""
+
+
+class Drain:
+    """
+    Whether the server is leaving: while it is, every answer closes its connection.
+
+    Concurrency:
+        A single flag; any thread may set or read it.
+    """
+
+    __slots__ = ("active",)
+
+    def __init__(self) -> None:
+        self.active = False
 
 
 class RequestContext:
@@ -32,6 +46,7 @@ class RequestContext:
         route: Template of the matched route, such as `/users/{id}`; empty before the
             route tree was asked, and where it found nothing.
         path_params: Values of the template's parameters, percent-decoded.
+        handler: What the end of the filter chain calls.
         request_id: Set by the request-id filter; 1 to 128 visible ASCII characters.
         principal: Name of the authenticated caller, or None.
         deadline: `time.monotonic()` value at which the time-out filter gives up.
@@ -41,7 +56,8 @@ class RequestContext:
         state: Whatever filters and handlers leave for each other.
         response_headers: Raw pairs that are added to whatever answer is sent.
         status: Status that was sent; 0 before.
-        bytes_sent: Bytes of body that were sent.
+        bytes_sent: Bytes of body that were sent; HEAD counts none.
+        finished: Whether the whole answer was handed to the listener.
         body_limit: Largest body in bytes.
 
     Concurrency:
@@ -56,6 +72,9 @@ class RequestContext:
         "bytes_sent",
         "client",
         "deadline",
+        "drain",
+        "finished",
+        "handler",
         "method",
         "path",
         "path_params",
@@ -73,16 +92,24 @@ class RequestContext:
     )
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, *, body_limit: int
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        body_limit: int,
+        drain: Drain,
     ) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
         self.body_limit = body_limit
+        self.drain = drain
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.route = ""
         self.path_params: dict[str, str] = {}
+        self.handler: Callable[[RequestContext], Awaitable[Response]]
         self.request_id = ""
         self.principal: str | None = None
         self.deadline: float | None = None
@@ -94,6 +121,7 @@ class RequestContext:
         self.response_headers: list[tuple[bytes, bytes]] = []
         self.status = 0
         self.bytes_sent = 0
+        self.finished = False
         self._body: bytes | None = None
         self._headers: Headers | None = None
         self._query: QueryParams | None = None

@@ -131,7 +131,6 @@ class RouteTree(Generic[T]):
         path lacks the method, the next best that has it answers; where none has it,
         the match has no value and names the methods that the path allows.
         """
-        segments = path.split("/")
         entry = _select(self._static.get(path, _NOTHING), method)
         if entry is not None:
             return Match(entry.value, entry.template, {})

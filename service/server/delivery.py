@@ -1,0 +1,103 @@
+"""
+From an answer to the wire: the one place where a response head is completed.
+
+Core handlers return their answer and `deliver` sends it; ASGI applications below the
+route tree (typed routes, static files) send theirs through `recording_send`. Either way
+the head gets what the filters asked for, and `Connection: close` while draining.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from service.server.context import RequestContext
+from service.server.responses import Response, StreamResponse
+
+__all__ = ["deliver", "recording_send", "write"]
+
+_CLOSE = (b"connection", b"close")
+_BODILESS = frozenset({204, 304})
+"""Statuses that never have a body (RFC 9110 §6.4.1)."""
+
+Pairs = list[tuple[bytes, bytes]]
+
+
+async def deliver(
+    ctx: RequestContext, following: Callable[[RequestContext], Awaitable[Response]]
+) -> Response:
+    """
+    Send the answer: the filter that parts those before it from those after it.
+
+    Filters before it in the list see a request whose answer is already sent; filters
+    after it may still change or replace the answer.
+    """
+    response = await following(ctx)
+    if not response.started:
+        await write(ctx, response)
+    return response
+
+
+async def write(ctx: RequestContext, response: Response) -> None:
+    """Send *response*, headers that the filters asked for included."""
+    if isinstance(response, StreamResponse):
+        await _write_stream(ctx, response)
+        return
+    headers = head(ctx, response.headers)
+    body = response.body
+    if response.status not in _BODILESS:
+        headers.append((b"content-length", b"%d" % len(body)))
+    await _start(ctx, response.status, headers)
+    if ctx.method == "HEAD" or response.status in _BODILESS:
+        body = b""
+    await ctx.send({"type": "http.response.body", "body": body})
+    ctx.bytes_sent = len(body)
+    ctx.finished = True
+
+
+async def _write_stream(ctx: RequestContext, response: StreamResponse) -> None:
+    headers = head(ctx, response.headers)
+    if response.length is not None:
+        headers.append((b"content-length", b"%d" % response.length))
+    await _start(ctx, response.status, headers)
+    if ctx.method != "HEAD":
+        async for chunk in response.chunks:
+            await ctx.send(
+                {"type": "http.response.body", "body": chunk, "more_body": True}
+            )
+            ctx.bytes_sent += len(chunk)
+    await ctx.send({"type": "http.response.body", "body": b""})
+    ctx.finished = True
+
+
+async def _start(ctx: RequestContext, status: int, headers: Pairs) -> None:
+    ctx.status = status
+    await ctx.send(
+        {"type": "http.response.start", "status": status, "headers": headers}
+    )
+
+
+def head(ctx: RequestContext, headers: Pairs) -> Pairs:
+    """Return *headers* and those the filters asked for; the handler's own win."""
+    names = {name for name, _ in headers}
+    merged = [
+        *headers,
+        *(pair for pair in ctx.response_headers if pair[0] not in names),
+    ]
+    if ctx.drain.active and b"connection" not in names:
+        merged.append(_CLOSE)
+    return merged
+
+
+def recording_send(ctx: RequestContext) -> Callable[[Any], Awaitable[None]]:
+    """Return an ASGI send that completes the head and keeps status and size."""
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            ctx.status = message["status"]
+            message["headers"] = head(ctx, list(message.get("headers", ())))
+        elif message["type"] == "http.response.body":
+            if ctx.method != "HEAD":
+                ctx.bytes_sent += len(message.get("body", b""))
+            ctx.finished = not message.get("more_body", False)
+        await ctx.send(message)
+
+    return send

@@ -1,0 +1,288 @@
+"""
+The filters that the server ships. Their order stands in one place: `service.app`.
+
+Each is a function of a context and the rest of the chain, or makes one from what it
+needs; none knows another.
+"""
+
+import asyncio
+import ipaddress
+import random
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from starlette.exceptions import HTTPException
+from structlog.contextvars import bind_contextvars
+
+from service.errors import DeadlineExceeded, RequestError
+from service.observability.logging import get_logger
+from service.server.application import Filter
+from service.server.context import RequestContext
+from service.server.reading import ClientDisconnected
+from service.server.responses import Response, SentResponse
+from service.server.routes import Handler
+
+__all__ = [
+    "DEFAULT_SECURITY_HEADERS",
+    "AccessLine",
+    "Observe",
+    "access_log",
+    "forwarded",
+    "measure",
+    "recover",
+    "request_id",
+    "security_headers",
+    "time_limit",
+]
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+"""A request id that can stand in a header, a log line and a URN as it is."""
+
+DEFAULT_SECURITY_HEADERS = {
+    "content-security-policy": "default-src 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'self'",
+    "cross-origin-opener-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""Headers of every answer; a handler's own value wins. Source: OWASP Secure Headers."""
+
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
+
+STATUS_CLIENT_GONE = 499
+"""What the log and the metrics show for a client that left before its answer."""
+
+
+class AccessLine(Protocol):
+    """Writes one access-log line."""
+
+    def __call__(
+        self,
+        *,
+        method: str,
+        route: str,
+        path: str,
+        status: int,
+        duration: float,
+        bytes: int,  # noqa: A002 - the field's name in the log
+        client: str,
+        request_id: str,
+    ) -> None:
+        """Write the line; durations in seconds, sizes in bytes."""
+
+
+class Observe(Protocol):
+    """Measures requests."""
+
+    def begin(self) -> None:
+        """Count a request that is in flight."""
+
+    def end(
+        self,
+        *,
+        method: str,
+        route: str,
+        status: int,
+        duration: float,
+        request_bytes: int,
+        response_bytes: int,
+    ) -> None:
+        """Count a request that is answered."""
+
+
+async def request_id(ctx: RequestContext, following: Handler) -> Response:
+    """Take a sane `X-Request-Id`, else make one; echo it and bind it to the log."""
+    given = ctx.raw_header(b"x-request-id")
+    if given is None or _SANE_ID.fullmatch(given) is None:
+        given = b"%032x" % random.getrandbits(128)
+    ctx.request_id = given.decode("ascii")
+    ctx.response_headers.append((b"x-request-id", given))
+    # each request runs in a task, so in a context, of its own: no need to unbind
+    bind_contextvars(request_id=ctx.request_id)
+    return await following(ctx)
+
+
+def access_log(
+    write: AccessLine, *, wanted: Callable[[RequestContext], bool]
+) -> Filter:
+    """
+    Return the filter that writes one line per request, once it is answered.
+
+    Args:
+        write: Writes the line.
+        wanted: Whether this request is logged; probes usually are not.
+    """
+
+    async def log(ctx: RequestContext, following: Handler) -> Response:
+        began = time.perf_counter()
+        try:
+            return await following(ctx)
+        finally:
+            if wanted(ctx):
+                write(
+                    method=ctx.method,
+                    route=ctx.route,
+                    path=ctx.path,
+                    status=ctx.status or STATUS_CLIENT_GONE,
+                    duration=time.perf_counter() - began,
+                    bytes=ctx.bytes_sent,
+                    client=ctx.client,
+                    request_id=ctx.request_id,
+                )
+
+    return log
+
+
+def measure(http: Observe) -> Filter:
+    """Return the filter that measures each request under its route's template."""
+
+    async def measured(ctx: RequestContext, following: Handler) -> Response:
+        began = time.perf_counter()
+        http.begin()
+        try:
+            return await following(ctx)
+        finally:
+            http.end(
+                method=ctx.method,
+                route=ctx.route or "unmatched",
+                status=ctx.status or STATUS_CLIENT_GONE,
+                duration=time.perf_counter() - began,
+                request_bytes=_announced(ctx),
+                response_bytes=ctx.bytes_sent,
+            )
+
+    return measured
+
+
+def _announced(ctx: RequestContext) -> int:
+    length = ctx.raw_header(b"content-length")
+    return int(length) if length is not None and length.isdigit() else 0
+
+
+async def recover(ctx: RequestContext, following: Handler) -> Response:
+    """
+    Make an answer of whatever goes wrong: never a trace to the client.
+
+    A failure after the head was sent cuts the connection, so that the client sees that
+    the answer is not whole.
+    """
+    try:
+        return await following(ctx)
+    except RequestError as error:
+        return _answer(ctx, ctx.write_problem(error), error)
+    except HTTPException as error:
+        problem = RequestError(status=error.status_code, headers=error.headers)
+        return _answer(ctx, ctx.write_problem(problem), error)
+    except ClientDisconnected:
+        return SentResponse(status=STATUS_CLIENT_GONE)
+    except Exception as error:  # noqa: BLE001 - the last resort (ASVS 16.5.4)
+        _log().error("request_failed", route=ctx.route, exc_info=error)
+        return _answer(ctx, ctx.internal_error(), error)
+
+
+def _answer(ctx: RequestContext, response: Response, error: Exception) -> Response:
+    if ctx.finished:
+        return SentResponse(status=ctx.status)
+    if ctx.started:
+        raise error
+    return response
+
+
+def _log() -> Any:
+    return get_logger("httpserver.server")
+
+
+def time_limit(seconds: Callable[[], float]) -> Filter:
+    """
+    Return the filter that answers 504 for a handler that takes too long.
+
+    The handler is cancelled. A stream that a core handler returned is sent after this
+    filter and has no limit here.
+
+    Args:
+        seconds: Gives the limit, asked at each request; 0 is none.
+    """
+
+    async def limited(ctx: RequestContext, following: Handler) -> Response:
+        limit = seconds()
+        if limit <= 0:
+            return await following(ctx)
+        ctx.deadline = time.monotonic() + limit
+        try:
+            async with asyncio.timeout(limit) as timer:
+                return await following(ctx)
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            msg = f"The handler did not answer within {limit:g} s."
+            raise DeadlineExceeded(msg) from None
+
+    return limited
+
+
+def security_headers(headers: dict[str, str] | None = None) -> Filter:
+    """
+    Return the filter that adds the security headers.
+
+    Args:
+        headers: Names and values; `DEFAULT_SECURITY_HEADERS` without.
+    """
+    pairs = [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in (headers or DEFAULT_SECURITY_HEADERS).items()
+    ]
+
+    async def secured(ctx: RequestContext, following: Handler) -> Response:
+        ctx.response_headers.extend(pairs)
+        if ctx.scheme == "https":
+            ctx.response_headers.append(_HSTS)
+        return await following(ctx)
+
+    return secured
+
+
+def forwarded(trusted: Iterable[str]) -> Filter:
+    """
+    Return the filter that believes trusted proxies about client and scheme.
+
+    The client is the last address of `X-Forwarded-For` that is no trusted proxy; from
+    any other peer both headers are ignored (ASVS 4.1.3).
+
+    Args:
+        trusted: Addresses and networks, such as `10.0.0.0/8`.
+
+    Raises:
+        ValueError: One of them is neither.
+    """
+    networks = [ipaddress.ip_network(each, strict=False) for each in trusted]
+
+    def is_trusted(address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in networks)
+
+    async def believe(ctx: RequestContext, following: Handler) -> Response:
+        if networks and is_trusted(ctx.client):
+            _believe(ctx, is_trusted)
+        return await following(ctx)
+
+    return believe
+
+
+def _believe(ctx: RequestContext, is_trusted: Callable[[str], bool]) -> None:
+    proto = ctx.headers.get("x-forwarded-proto", "").lower()
+    if proto in ("http", "https"):
+        ctx.scheme = ctx.scope["scheme"] = proto
+    hops = ",".join(ctx.headers.getlist("x-forwarded-for")).split(",")
+    for hop in reversed([each.strip() for each in hops if each.strip()]):
+        try:
+            ctx.client = str(ipaddress.ip_address(hop))
+        except ValueError:
+            return
+        if not is_trusted(ctx.client):
+            return

@@ -1,0 +1,187 @@
+"""
+FastAPI's typed routes on our route tree.
+
+Decorators, dependencies, response models and OpenAPI stay FastAPI's; only the search
+for the route is ours: each of FastAPI's routes becomes an entry of the tree, and the
+entry found is handed to FastAPI's middleware stack as the one route to run. FastAPI's
+own router would try every route in turn.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import RouteContext, iter_route_contexts
+from starlette.exceptions import HTTPException
+from starlette.responses import Response as StarletteResponse
+from starlette.routing import BaseRoute, Match, Mount, Route
+from typing_extensions import override
+
+from service.errors import RequestError, Unprocessable
+from service.server.context import RequestContext
+from service.server.delivery import recording_send
+from service.server.responses import Response, SentResponse, problem
+from service.server.route_tree import ANY, split_template
+from service.server.routes import Route as CoreRoute
+
+__all__ = ["Context", "TypedRoutes", "current_context"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+_CONTEXT = "httpserver.context"
+_SELECTED = "httpserver.selected"
+
+
+async def current_context(request: Request) -> RequestContext:
+    """Return the request context: the dependency for FastAPI handlers."""
+    ctx: RequestContext = request.scope[_CONTEXT]
+    return ctx
+
+
+Context = Annotated[RequestContext, Depends(current_context)]
+"""Annotation of a FastAPI handler's parameter that wants the request context."""
+
+
+class TypedRoutes:
+    """
+    A FastAPI application whose routes live in our tree.
+
+    Attributes:
+        api: The FastAPI application: decorate, include routers, mount as ever.
+    """
+
+    def __init__(self, *, title: str, version: str, **options: Any) -> None:
+        self.api = FastAPI(title=title, version=version, **options)
+        self.api.router.routes.insert(0, _Selected())
+        for kind, handler in (
+            (RequestError, _on_request_error),
+            (HTTPException, _on_http_exception),
+            (RequestValidationError, _on_validation_error),
+            (Exception, _on_exception),
+        ):
+            self.api.add_exception_handler(kind, handler)
+
+    def routes(self) -> Iterator[CoreRoute]:
+        """Yield an entry for the tree for each of FastAPI's routes as they are now."""
+        for context in iter_route_contexts(self.api.routes):
+            route = context.original_route
+            if isinstance(route, Mount):
+                for path in (f"{context.path}/{{path:path}}", context.path or "/"):
+                    yield self._entry(path, (ANY,), context)
+            elif isinstance(route, Route):
+                methods = tuple(sorted(context.methods or {"GET"}))
+                yield self._entry(context.path or "/", methods, context)
+
+    def describe(self, routes: list[CoreRoute]) -> None:
+        """Add core *routes* that carry a summary to the OpenAPI document."""
+        original = self.api.openapi
+
+        def openapi() -> dict[str, Any]:
+            document = original()
+            for route in routes:
+                if route.summary:
+                    _describe(document, route)
+            return document
+
+        self.api.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
+
+    def _entry(
+        self, path: str, methods: tuple[str, ...], context: RouteContext
+    ) -> CoreRoute:
+        async def typed(ctx: RequestContext) -> Response:
+            ctx.scope[_CONTEXT] = ctx
+            ctx.scope[_SELECTED] = context
+            await self.api(ctx.scope, ctx.receive, recording_send(ctx))
+            return SentResponse(status=ctx.status)
+
+        return CoreRoute(path=path, methods=methods, handler=typed)
+
+
+class _Selected(BaseRoute):
+    """FastAPI's first route: matches when the tree has found one, and runs that."""
+
+    @override
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.FULL if _SELECTED in scope else Match.NONE), {}
+
+    @override
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context: RouteContext = scope.pop(_SELECTED)
+        if isinstance(context.original_route, Mount):
+            scope.update(context.matches(scope)[1])
+            await context.handle(scope, receive, send)
+            return
+        params = scope[_CONTEXT].path_params
+        convertors = context.param_convertors
+        scope["path_params"] = {
+            name: convertors[name].convert(value) for name, value in params.items()
+        }
+        scope["endpoint"] = context.endpoint
+        scope["route"] = context.original_route
+        await context.app(scope, receive, send)
+
+
+def _describe(document: dict[str, Any], route: CoreRoute) -> None:
+    """Add one core route to an OpenAPI document."""
+    parameters, path = [], ""
+    for segment in split_template(route.path):
+        name, _, pattern = segment.strip("{}").partition(":")
+        if segment.startswith("{"):
+            schema = {"type": "string"}
+            if pattern not in ("", "path"):
+                schema["pattern"] = f"^{pattern}$"
+            parameters.append(
+                {"name": name, "in": "path", "required": True, "schema": schema}
+            )
+        path += "/" + (f"{{{name}}}" if segment.startswith("{") else segment)
+    for method in route.methods:
+        slug = re.sub(r"\W+", "_", path).strip("_") or "root"
+        document["paths"].setdefault(path, {})[method.lower()] = {
+            "summary": route.summary,
+            "operationId": f"{slug}_{method.lower()}",
+            "parameters": parameters,
+            "responses": {"200": {"description": "Successful Response"}},
+        }
+
+
+def _as_starlette(request: Request, error: RequestError) -> StarletteResponse:
+    ctx: RequestContext = request.scope[_CONTEXT]
+    answer = problem(error, instance=ctx.request_id or None)
+    response = StarletteResponse(answer.body, status_code=answer.status)
+    response.raw_headers = [
+        (b"content-length", b"%d" % len(answer.body)),
+        *answer.headers,
+    ]
+    return response
+
+
+async def _on_request_error(request: Request, error: Any) -> StarletteResponse:
+    return _as_starlette(request, error)
+
+
+async def _on_http_exception(request: Request, error: Any) -> StarletteResponse:
+    detail = error.detail if isinstance(error.detail, str) else None
+    told = RequestError(detail, status=error.status_code, headers=error.headers)
+    return _as_starlette(request, told)
+
+
+async def _on_validation_error(request: Request, error: Any) -> StarletteResponse:
+    """Tell what is wrong and where; what the client sent is not echoed."""
+    errors = [
+        {"loc": list(each["loc"]), "type": each["type"], "msg": each["msg"]}
+        for each in error.errors()
+    ]
+    told = Unprocessable(
+        "The request's values are wrong.", extensions={"errors": errors}
+    )
+    return _as_starlette(request, told)
+
+
+async def _on_exception(request: Request, _error: Exception) -> StarletteResponse:
+    """Answer for a handler that failed; the recover filter logs what comes after."""
+    told = RequestError("The service failed; its log has the cause.", status=500)
+    return _as_starlette(request, told)
