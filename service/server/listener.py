@@ -19,7 +19,7 @@ import uvicorn
 
 from service.errors import StartError
 
-__all__ = ["Server", "ServerThread"]
+__all__ = ["Server", "ServerThread", "bound_sockets"]
 
 T = TypeVar("T")
 
@@ -107,20 +107,12 @@ class Server:
         """
         if sockets is not None:
             self._sockets = list(sockets)
-            return
-        for port in self._ports:
-            try:
-                self._sockets.append(_bound(self._host, port))
-            except OSError as error:
-                self._close_sockets()
-                reason = error.strerror or str(error)
-                msg = f"{self.name}: can't listen on {self._host}:{port}: {reason}"
-                raise StartError(msg) from error
+        elif not self._sockets:
+            self._sockets = bound_sockets(self.name, self._host, self._ports)
 
     async def start(self) -> None:
         """Listen on the ports, bound first if they are not."""
-        if not self._sockets:
-            self.bind()
+        self.bind()
         server = self._uvicorn
         server.config.load()
         server.lifespan = server.config.lifespan_class(server.config)
@@ -220,6 +212,31 @@ class ServerThread:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
+
+
+def bound_sockets(name: str, host: str, ports: Sequence[int]) -> list[socket.socket]:
+    """
+    Return a bound socket for each port; a child process may inherit them.
+
+    Args:
+        name: Name of the server, for the error.
+        host: Address, IPv4 or IPv6.
+        ports: Ports; 0 takes a free one.
+
+    Raises:
+        StartError: A port is in use or may not be taken; the text names it.
+    """
+    sockets: list[socket.socket] = []
+    for port in ports:
+        try:
+            sockets.append(_bound(host, port))
+        except OSError as error:
+            for each in sockets:
+                each.close()
+            reason = error.strerror or str(error)
+            msg = f"{name}: can't listen on {host}:{port}: {reason}"
+            raise StartError(msg) from error
+    return sockets
 
 
 def _bound(host: str, port: int) -> socket.socket:

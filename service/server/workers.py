@@ -1,0 +1,244 @@
+"""
+Several worker processes behind one set of ports, for machines without an orchestrator.
+
+On Kubernetes one process per pod is right: the pod is the worker. Here the parent binds
+the ports, starts the workers with the sockets inherited, keeps the admin port, and
+stands in for the main server in the lifecycle: it passes the drain on, waits for the
+workers to finish, and starts a new one for each that dies.
+
+A worker is the same command with `WORKER_VARIABLE` set: it serves on the inherited
+sockets without an admin port, writes one byte to its status pipe when it is ready, and
+stops when the parent goes away (its control pipe ends).
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from service.observability.logging import get_logger
+from service.server.listener import bound_sockets
+
+__all__ = ["WORKER_VARIABLE", "Inherited", "WorkerPool"]
+
+WORKER_VARIABLE = "_HTTPSERVER_WORKER"
+"""Environment variable that makes the command a worker: JSON of `Inherited`."""
+
+RESTART_DELAY = 1.0
+"""Seconds between the death of a worker and its successor, so that one that dies at
+once does not take the machine with it."""
+
+START_LIMIT = 60.0
+"""Seconds that a worker may take to report ready."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inherited:
+    """
+    What a worker has from its parent, as file descriptors.
+
+    Attributes:
+        listeners: Bound sockets to serve on.
+        status: Pipe to write a byte to when ready.
+        control: Pipe that ends when the parent is gone.
+    """
+
+    listeners: tuple[int, ...]
+    status: int
+    control: int
+
+    @classmethod
+    def from_environment(cls) -> Self | None:
+        """Return it for a worker, or None for a process of its own."""
+        text = os.environ.pop(WORKER_VARIABLE, None)
+        if text is None:
+            return None
+        values = json.loads(text)
+        return cls(
+            listeners=tuple(values["listeners"]),
+            status=values["status"],
+            control=values["control"],
+        )
+
+    def sockets(self) -> list[socket.socket]:
+        """Return the sockets to serve on."""
+        return [socket.socket(fileno=each) for each in self.listeners]
+
+    def report_ready(self) -> None:
+        """Tell the parent that this worker serves."""
+        os.write(self.status, b"1")
+
+    def watch_parent(self, on_gone: Callable[[], None]) -> None:
+        """Call *on_gone* on the running loop when the parent is gone."""
+        loop = asyncio.get_running_loop()
+
+        def gone() -> None:
+            loop.remove_reader(self.control)
+            on_gone()
+
+        loop.add_reader(self.control, gone)
+
+
+class WorkerPool:
+    """
+    The main server of a parent process: the workers together.
+
+    Args:
+        name: Name in logs.
+        host: Address to listen on.
+        ports: Ports to listen on.
+        count: How many workers.
+        environment: Variables that the workers get besides the parent's own.
+        on_exit: Told the process id of each worker that is gone.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        host: str,
+        ports: Sequence[int],
+        count: int,
+        environment: dict[str, str],
+        on_exit: Callable[[int], None],
+    ) -> None:
+        self.name = name
+        self.in_flight = 0
+        self._host = host
+        self._ports = tuple(ports)
+        self._count = count
+        self._environment = environment
+        self._on_exit = on_exit
+        self._sockets: list[socket.socket] = []
+        self._running: dict[int, asyncio.subprocess.Process] = {}
+        self._keepers: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self._failed = 0
+        self._control = os.pipe()
+        self._log = get_logger("httpserver.workers")
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each bound socket."""
+        return [each.getsockname()[:2] for each in self._sockets]
+
+    def bind(self) -> None:
+        """
+        Take the ports.
+
+        Raises:
+            StartError: A port is in use or may not be taken.
+        """
+        if not self._sockets:
+            self._sockets = bound_sockets(self.name, self._host, self._ports)
+
+    async def start(self) -> None:
+        """Start the workers and wait until each is ready."""
+        self.bind()
+        ready = [asyncio.Event() for _ in range(self._count)]
+        self._keepers = [
+            asyncio.create_task(self._keep(number, event))
+            for number, event in enumerate(ready)
+        ]
+        async with asyncio.timeout(START_LIMIT):
+            await asyncio.gather(*(event.wait() for event in ready))
+
+    async def check(self) -> None:
+        """
+        Return when every worker runs.
+
+        Raises:
+            RuntimeError: One is gone and its successor is not up yet.
+        """
+        if len(self._running) < self._count:
+            msg = f"{len(self._running)} of {self._count} workers run"
+            raise RuntimeError(msg)
+
+    def begin_drain(self) -> None:
+        """Tell the workers to drain; they keep accepting for the drain delay."""
+        self._stopping = True
+        self.signal(signal.SIGTERM)
+
+    def signal(self, number: int) -> None:
+        """Send signal *number* to every worker."""
+        for process in self._running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+
+    async def stop(self, *, grace: float) -> int:
+        """
+        Wait for the workers to end; end them by force after *grace* seconds.
+
+        Returns:
+            How many workers had to cut requests or were ended by force.
+        """
+        if not self._stopping:
+            self.begin_drain()
+        for each in self._sockets:
+            each.close()  # else the kernel would queue connections that nobody takes
+        # a worker needs a moment longer than its own grace period to let go
+        _done, late = await asyncio.wait(self._keepers, timeout=grace + 1.0)
+        self.signal(signal.SIGKILL)
+        if late:
+            await asyncio.wait(late)
+        return self._failed
+
+    async def _keep(self, number: int, ready: asyncio.Event) -> None:
+        """Run worker *number*, and its successors, until the stop."""
+        while not self._stopping:
+            process = await self._spawn(number, ready)
+            code = await process.wait()
+            del self._running[process.pid]
+            self._on_exit(process.pid)
+            if self._stopping:
+                self._failed += code != 0
+                return
+            self._log.error("worker_died", worker=number, pid=process.pid, code=code)
+            await asyncio.sleep(RESTART_DELAY)
+
+    async def _spawn(
+        self, number: int, ready: asyncio.Event
+    ) -> asyncio.subprocess.Process:
+        status_read, status_write = os.pipe()
+        listeners = [each.fileno() for each in self._sockets]
+        inherited = {
+            "listeners": listeners,
+            "status": status_write,
+            "control": self._control[0],
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "service",
+            *sys.argv[1:],
+            env={
+                **os.environ,
+                **self._environment,
+                WORKER_VARIABLE: json.dumps(inherited),
+            },
+            pass_fds=(*listeners, status_write, self._control[0]),
+            stdin=subprocess.DEVNULL,
+        )
+        os.close(status_write)
+        self._running[process.pid] = process
+        self._log.info("worker_started", worker=number, pid=process.pid)
+        self._watch_status(status_read, ready)
+        return process
+
+    def _watch_status(self, pipe: int, ready: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+
+        def readable() -> None:
+            loop.remove_reader(pipe)
+            if os.read(pipe, 1):
+                ready.set()
+            os.close(pipe)
+
+        loop.add_reader(pipe, readable)

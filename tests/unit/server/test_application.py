@@ -1,0 +1,575 @@
+"""The way of a request: routing rules, filters, problems, typed and core routes."""
+
+import asyncio
+import logging
+
+import pytest
+from fastapi import APIRouter, FastAPI, HTTPException
+from pydantic import BaseModel
+
+from service.errors import TooManyRequests
+from service.server import filters, handlers
+from service.server.application import Application
+from service.server.delivery import deliver
+from service.server.responses import Response, StreamResponse
+from service.server.route_tree import RouteConflictError
+from service.server.routes import Route
+from service.server.typed_routes import Context, TypedRoutes
+from tests.support.asgi import application, client
+
+
+async def hello(ctx):
+    return ctx.write_text("hello")
+
+
+async def fail(_ctx):
+    raise ValueError("secret detail")
+
+
+# -- routing rules ---------------------------------------------------------------
+
+
+async def test_head_answers_as_get_without_a_body():
+    """HEAD tells the length and sends nothing."""
+    async with client(application(Route(path="/hello", handler=hello))) as http:
+        response = await http.head("/hello")
+
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["content-length"] == "5"
+
+
+async def test_options_and_405_name_the_methods():
+    """What a path answers is told, automatically."""
+    app = application(Route(path="/a", handler=hello, methods=("GET", "PUT")))
+    async with client(app) as http:
+        options = await http.options("/a")
+        refused = await http.delete("/a")
+
+    assert (options.status_code, options.headers["allow"]) == (
+        204,
+        "GET, HEAD, OPTIONS, PUT",
+    )
+    assert (refused.status_code, refused.headers["allow"]) == (
+        405,
+        "GET, HEAD, OPTIONS, PUT",
+    )
+    assert refused.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/dir?a=1", "/dir/?a=1"),
+        ("/leaf/", "/leaf"),
+        ("/x%20y/", "/x%20y"),
+        ("/p%25/", "/p%25"),
+    ],
+)
+async def test_slash_too_many_or_too_few_is_redirected(path, location):
+    """The path that is there is told, query and escapes kept."""
+    app = application(
+        *(Route(path=p, handler=hello) for p in ("/dir/", "/leaf", "/x y", "/p%"))
+    )
+    async with client(app) as http:
+        response = await http.get(path)
+
+    assert (response.status_code, response.headers["location"]) == (308, location)
+
+
+async def test_strict_slash_rule_does_not_redirect():
+    """With `strict` another slash is another path."""
+    app = application(Route(path="/a", handler=hello), trailing_slash="strict")
+    async with client(app) as http:
+        assert (await http.get("/a/")).status_code == 404
+
+
+async def test_double_slash_is_never_a_redirect_to_another_host():
+    """`//evil.example/` must not become a `Location` that leaves the site."""
+    app = application(Route(path="/{a}/{b}", handler=hello))
+    scope_path = "//evil.example/"
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": scope_path, "headers": []}
+    await app(scope, None, send)
+
+    assert sent[0]["status"] == 404
+
+
+async def test_same_core_and_typed_route_is_refused():
+    """A typed route that a core route hides is a mistake, told at the start."""
+    typed = TypedRoutes(title="t", version="1")
+    typed.api.get("/a/{x}")(hello)
+    app = application(Route(path="/a/{y}", handler=hello))
+
+    with pytest.raises(RouteConflictError):
+        app.add(*typed.routes())
+
+
+# -- filters ---------------------------------------------------------------------
+
+
+async def test_filters_run_in_order_and_may_answer():
+    """The list's order is the order of the chain, and any filter may end it."""
+    seen = []
+
+    def noting(name):
+        async def each(ctx, following):
+            seen.append(f"{name} before")
+            response = await following(ctx)
+            seen.append(f"{name} after")
+            return response
+
+        return each
+
+    async def answer(ctx, _following):
+        return ctx.forbidden("closed")
+
+    app = application(
+        Route(path="/", handler=fail), extra=[noting("a"), noting("b"), answer]
+    )
+    async with client(app) as http:
+        response = await http.get("/")
+
+    assert response.status_code == 403
+    assert seen == ["a before", "b before", "b after", "a after"]
+
+
+async def test_filter_after_deliver_may_replace_the_answer():
+    """Inside `deliver` an answer is a value that can be changed."""
+
+    async def louder(ctx, following):
+        response = await following(ctx)
+        return ctx.write_text(response.body.decode().upper())
+
+    async with client(
+        application(Route(path="/", handler=hello), extra=[louder])
+    ) as http:
+        assert (await http.get("/")).text == "HELLO"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("abc-123", True),
+        ("a" * 128, True),
+        ("a" * 129, False),
+        ("a b", False),
+        ("é", False),
+        ("", False),
+        ('a"b', False),
+    ],
+)
+async def test_sane_request_id_is_kept_else_made(given, kept):
+    """A request id that could harm a log or a header is replaced."""
+    async with client(application(Route(path="/", handler=hello))) as http:
+        response = await http.get("/", headers={"x-request-id": given.encode()})
+
+    answered = response.headers["x-request-id"]
+    assert (answered == given) is kept
+    assert kept or (len(answered) == 32 and answered.isalnum())
+
+
+async def test_exception_is_a_problem_with_the_request_id_and_no_trace():
+    """The client learns the request id, never the cause."""
+    async with client(application(Route(path="/", handler=fail))) as http:
+        response = await http.get("/", headers={"x-request-id": "r1"})
+
+    assert response.status_code == 500
+    assert response.json() == {
+        "type": "about:blank",
+        "title": "Internal Server Error",
+        "status": 500,
+        "detail": "The service failed; its log has the cause.",
+        "instance": "urn:request:r1",
+    }
+
+
+async def test_request_error_becomes_its_problem():
+    """Status, headers and extensions of the error reach the client."""
+
+    async def busy(_ctx):
+        raise TooManyRequests(
+            "later", headers={"retry-after": "7"}, extensions={"quota": 3}
+        )
+
+    async with client(busy) as http:
+        response = await http.get("/")
+
+    assert response.status_code == 429
+    assert response.headers["retry-after"] == "7"
+    assert response.json()["quota"] == 3
+
+
+async def test_slow_handler_gets_504_and_is_cancelled():
+    """The time-out ends the work, not only the waiting."""
+    cancelled = asyncio.Event()
+
+    async def slow(_ctx):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    app = application(Route(path="/", handler=slow), limit=0.01)
+    async with client(app) as http:
+        response = await http.get("/")
+
+    assert response.status_code == 504
+    assert cancelled.is_set()
+
+
+async def test_handlers_own_timeout_error_is_not_our_504():
+    """A TimeoutError of the handler's own making is a failure like any other."""
+
+    async def times_out(_ctx):
+        raise TimeoutError
+
+    async with client(times_out) as http:
+        assert (await http.get("/")).status_code == 500
+
+
+async def test_time_out_handler_has_its_own_limit():
+    """One route may be stricter than the rest."""
+
+    async def slow(_ctx):
+        await asyncio.Event().wait()
+
+    handler = handlers.time_out(slow, seconds=0.01, detail="test timeout")
+    async with client(handler) as http:
+        response = await http.get("/")
+
+    assert (response.status_code, response.json()["detail"]) == (504, "test timeout")
+
+
+async def test_security_headers_are_there_and_handlers_own_wins():
+    """Every answer carries them, 404 included; a handler may say otherwise."""
+
+    async def framed(_ctx):
+        return Response(b"x", headers={"X-Frame-Options": "SAMEORIGIN"})
+
+    async with client(application(Route(path="/framed", handler=framed))) as http:
+        own = await http.get("/framed")
+        missing = await http.get("/nope")
+
+    assert own.headers.get_list("x-frame-options") == ["SAMEORIGIN"]
+    assert missing.headers["x-content-type-options"] == "nosniff"
+    assert "strict-transport-security" not in missing.headers
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "expected"),
+    [
+        ("10.0.0.1", "203.0.113.7", "203.0.113.7"),
+        ("10.0.0.1", "6.6.6.6, 203.0.113.7, 10.0.0.9", "203.0.113.7"),
+        ("10.0.0.1", "junk", "10.0.0.1"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("192.0.2.1", "203.0.113.7", "192.0.2.1"),
+        ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
+    ],
+)
+async def test_only_trusted_proxies_are_believed(peer, forwarded_for, expected):
+    """The client is the last hop that is no proxy of ours."""
+    seen = {}
+
+    async def note(ctx):
+        seen.update(client=ctx.client, scheme=ctx.scheme)
+        return ctx.no_content()
+
+    app = application(
+        Route(path="/", handler=note), extra=[filters.forwarded(["10.0.0.0/8"])]
+    )
+    headers = [
+        (b"x-forwarded-for", forwarded_for.encode()),
+        (b"x-forwarded-proto", b"https"),
+    ]
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "headers": headers,
+        "client": (peer, 1234),
+        "scheme": "http",
+    }
+
+    async def send(_message):
+        pass
+
+    await app(scope, None, send)
+
+    trusted = peer.startswith("10.")
+    assert seen == {"client": expected, "scheme": "https" if trusted else "http"}
+
+
+async def test_access_line_and_measure_see_the_sent_answer():
+    """Outside `deliver` status and size are those of the wire."""
+    lines, ends = [], []
+
+    class Http:
+        def begin(self):
+            ends.append("begin")
+
+        def end(self, **fields):
+            ends.append(fields)
+
+    app = Application(
+        filters=[
+            filters.request_id,
+            filters.access_log(
+                lambda **fields: lines.append(fields), wanted=lambda ctx: not ctx.probe
+            ),
+            filters.measure(Http()),
+            deliver,
+            filters.recover,
+        ],
+        body_limit=lambda: 10,
+    )
+    app.add(
+        Route(path="/u/{id}", handler=hello),
+        Route(path="/livez", handler=hello, probe=True),
+    )
+    async with client(app) as http:
+        await http.get("/u/7", headers={"x-request-id": "r1"})
+        await http.get("/nope/secret")
+        await http.get("/livez")
+
+    assert [line["route"] for line in lines] == ["/u/{id}", ""]
+    assert lines[0] | {"duration": 0} == {
+        "method": "GET",
+        "route": "/u/{id}",
+        "path": "/u/7",
+        "status": 200,
+        "duration": 0,
+        "bytes": 5,
+        "client": "127.0.0.1",
+        "request_id": "r1",
+    }
+    assert [end["route"] for end in ends[1::2]] == ["/u/{id}", "unmatched", "/livez"]
+
+
+async def test_draining_answers_close_their_connection():
+    """Clients are told to go elsewhere before the listener closes."""
+    app = application(Route(path="/", handler=hello))
+    async with client(app) as http:
+        assert "connection" not in (await http.get("/")).headers
+        app.drain.active = True
+        assert (await http.get("/")).headers["connection"] == "close"
+
+
+# -- streams ---------------------------------------------------------------------
+
+
+async def test_stream_is_sent_piece_by_piece():
+    """A stream's pieces arrive whole and in order."""
+
+    async def pieces():
+        for each in (b"a", b"b", b"c"):
+            yield each
+
+    async def stream(_ctx):
+        return StreamResponse(pieces(), media_type="text/plain")
+
+    async with client(stream) as http:
+        assert (await http.get("/")).content == b"abc"
+
+
+async def test_stream_that_fails_cuts_the_connection():
+    """A client must see that a stream is not whole."""
+
+    async def pieces():
+        yield b"a"
+        raise ValueError("half way")
+
+    async def stream(_ctx):
+        return StreamResponse(pieces())
+
+    async with client(stream) as http:
+        with pytest.raises(ValueError, match="half way"):
+            await http.get("/")
+
+
+# -- static files ----------------------------------------------------------------
+
+
+async def test_static_files_serve_the_folder_and_nothing_else(tmp_path):
+    """Files come with type and ETag; a path that leads out finds nothing."""
+    (tmp_path / "public").mkdir()
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "public/page.html").write_text("<p>hi</p>")
+    (tmp_path / "public/link").symlink_to(tmp_path / "secret.txt")
+    app = application(
+        Route(path="/s/{path:path}", handler=handlers.static_files(tmp_path / "public"))
+    )
+    async with client(app) as http:
+        page = await http.get("/s/page.html")
+        again = await http.get(
+            "/s/page.html", headers={"if-none-match": page.headers["etag"]}
+        )
+        outside = [
+            (await http.get(f"/s/{path}")).status_code
+            for path in ("../secret.txt", "%2e%2e/secret.txt", "link", "", "no", "%00")
+        ]
+
+    assert (page.status_code, page.text) == (200, "<p>hi</p>")
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert again.status_code == 304
+    assert set(outside) <= {400, 404}
+
+
+# -- typed routes ----------------------------------------------------------------
+
+
+class Item(BaseModel):
+    amount: int
+
+
+def typed_app() -> tuple[Application, FastAPI]:
+    typed = TypedRoutes(title="test", version="1")
+    api = typed.api
+
+    @api.get("/typed/{id:int}")
+    async def by_id(id: int, ctx: Context):  # noqa: A002
+        return {"id": id, "request_id": ctx.request_id, "route": ctx.route}
+
+    @api.post("/items", status_code=201)
+    async def items(item: Item) -> Item:
+        return item
+
+    @api.get("/boom")
+    async def boom():
+        raise RuntimeError("secret detail")
+
+    @api.get("/teapot")
+    async def teapot():
+        raise HTTPException(418, "short", headers={"x-pot": "1"})
+
+    @api.get("/sync")
+    def sync():
+        return "threaded"
+
+    router = APIRouter(prefix="/inner")
+
+    @router.get("/{name}")
+    async def inner(name: str):
+        return name
+
+    outer = APIRouter(prefix="/outer")
+    outer.include_router(router)
+    api.include_router(outer, prefix="/v1")
+    sub = FastAPI()
+    sub.get("/deep")(lambda: "mounted")
+    api.mount("/sub", sub)
+    app = application(Route(path="/hello", handler=hello, summary="Say hello"))
+    app.add(*typed.routes())
+    typed.describe(app.routes)
+    return app, api
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/typed/7", 200),
+        ("HEAD", "/typed/7", 200),
+        ("GET", "/typed/x", 404),
+        ("DELETE", "/typed/7", 405),
+        ("GET", "/sync", 200),
+        ("GET", "/v1/outer/inner/ann", 200),
+        ("GET", "/sub/deep", 200),
+        ("GET", "/sub/nope", 404),
+        ("GET", "/teapot", 418),
+        ("GET", "/boom", 500),
+        ("GET", "/openapi.json", 200),
+        ("GET", "/typed/7/", 308),
+    ],
+)
+async def test_typed_routes_answer_through_the_tree(method, path, status):
+    """FastAPI's decorators, routers and mounts work over the tree."""
+    app, _api = typed_app()
+    async with client(app) as http:
+        response = await http.request(method, path)
+
+    assert response.status_code == status
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "secret" not in response.text
+
+
+async def test_typed_handler_has_the_context_as_a_dependency():
+    """A FastAPI handler reads the request context."""
+    app, _api = typed_app()
+    async with client(app) as http:
+        response = await http.get("/typed/7", headers={"x-request-id": "r1"})
+
+    assert response.json() == {
+        "id": 7,
+        "request_id": "r1",
+        "route": "/typed/{id:int}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"amount": 3}', 201),
+        (b'{"amount": "SECRET"}', 422),
+        (b'{"amount": NaN}', 422),
+        (b'{"amount": 1e400}', 422),
+        (b'{"amount": "\\ud800"}', 422),
+        (b'{"SECRET": {', 422),
+        (b"\xff", 400),
+        (b"[" * 60_000, 413),
+    ],
+)
+async def test_wrong_body_of_a_typed_route_is_a_problem_without_an_echo(body, status):
+    """Validation tells where and what, never the client's own input."""
+    app, _api = typed_app()
+    headers = {"content-type": "application/json"}
+    async with client(app) as http:
+        response = await http.post("/items", content=body, headers=headers)
+
+    assert response.status_code == status
+    if status >= 400:
+        assert response.headers["content-type"] == "application/problem+json"
+        assert "SECRET" not in response.text
+
+
+async def test_openapi_names_typed_and_core_routes():
+    """One document describes both kinds of routes."""
+    app, _api = typed_app()
+    async with client(app) as http:
+        document = (await http.get("/openapi.json")).json()
+
+    assert document["paths"]["/hello"]["get"]["summary"] == "Say hello"
+    assert {"/typed/{id}", "/items", "/v1/outer/inner/{name}"} <= set(document["paths"])
+
+
+async def test_dependency_overrides_work_as_ever():
+    """FastAPI's testing seam is kept."""
+    typed = TypedRoutes(title="t", version="1")
+
+    async def who():
+        return "real"
+
+    from fastapi import Depends
+
+    @typed.api.get("/who")
+    async def handler(name: str = Depends(who)):
+        return name
+
+    typed.api.dependency_overrides[who] = lambda: "fake"
+    app = application()
+    app.add(*typed.routes())
+    async with client(app) as http:
+        assert (await http.get("/who")).json() == "fake"
+
+
+async def test_failure_is_logged_once_with_the_request_id(caplog):
+    """The log has the cause, once."""
+    app, _api = typed_app()
+    with caplog.at_level(logging.ERROR):
+        async with client(app) as http:
+            await http.get("/boom", headers={"x-request-id": "r1"})
+
+    assert len(caplog.records) <= 1
