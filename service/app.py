@@ -6,29 +6,39 @@ out for good by deleting its folder and its line in `_features`.
 """
 
 import asyncio
+import os
+import signal
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from service import __version__, demo, web
+import uvloop
+
+from service import __version__, demo
 from service.config import SettingsStore
 from service.observability import logging
 from service.observability.access_log import AccessLog
 from service.observability.loop_lag import LoopLag
-from service.observability.metrics import Metrics
+from service.observability.metrics import (
+    MULTIPROCESS_VARIABLE,
+    Metrics,
+    mark_worker_dead,
+)
 from service.observability.sample_metrics import SampleMetrics
 from service.server import filters
 from service.server.application import Application
 from service.server.context import RequestContext
 from service.server.delivery import deliver
-from service.server.lifecycle import Lifecycle, Part, Phase
+from service.server.lifecycle import CheckedPart, Lifecycle, MainServer, Part, Phase
 from service.server.listener import Server, ServerThread
-from service.server.probes import Health, probe_routes
+from service.server.probes import Check, Health, probe_routes
 from service.server.responses import Response
 from service.server.routes import Route
 from service.server.typed_routes import TypedRoutes
-from service.server.workers import Inherited
+from service.server.workers import Inherited, WorkerPool
 from service.settings import Settings
 
 __all__ = ["Service", "create_app", "create_service", "run"]
@@ -70,6 +80,7 @@ def create_service(
     store: SettingsStore,
     *,
     phase: Callable[[], Phase] = lambda: Phase.READY,
+    checks: dict[str, Check] | None = None,
     multiprocess_dir: Path | None = None,
 ) -> Service:
     """
@@ -78,6 +89,7 @@ def create_service(
     Args:
         store: The settings, live.
         phase: Gives the lifecycle's phase, for the probes.
+        checks: Readiness checks besides those of the parts, by name.
         multiprocess_dir: Where worker processes share their metrics.
     """
     settings = store.current
@@ -85,10 +97,14 @@ def create_service(
         settings.metrics, version=__version__, multiprocess_dir=multiprocess_dir
     )
     lag = LoopLag(metrics, loop="main")
+    parts: list[Part] = [lag]
+    if settings.metrics.sample:
+        parts.append(SampleMetrics(metrics))
     health = Health(
         phase=phase,
         limits=lambda: store.current.probes,
         stalled_for=lambda: time.monotonic() - lag.heartbeat,
+        checks=_checks(parts) | (checks or {}),
     )
     typed = TypedRoutes(
         title=settings.server.name, version=__version__, docs_url=None, redoc_url=None
@@ -102,12 +118,9 @@ def create_service(
     app.add(*probe_routes(health, verbose=False), *_features(store, metrics))
     app.add(*typed.routes())
     typed.describe(app.routes)
-    parts: list[Part] = [lag]
-    if settings.metrics.sample:
-        parts.append(SampleMetrics(metrics))
     return Service(
         app=app,
-        admin=_admin(store, health, metrics),
+        admin=_admin(health, metrics),
         typed=typed,
         health=health,
         metrics=metrics,
@@ -116,7 +129,7 @@ def create_service(
 
 
 def _filters(store: SettingsStore, metrics: Metrics) -> list[filters.Filter]:
-    """The order of the filters, outermost first: the one place where it stands."""
+    """Return the filters, outermost first: the one place where their order stands."""
     server = store.current.server
     return [
         filters.forwarded(server.trusted_proxies),
@@ -130,6 +143,11 @@ def _filters(store: SettingsStore, metrics: Metrics) -> list[filters.Filter]:
     ]
 
 
+def _checks(parts: list[Part]) -> dict[str, Check]:
+    """Return the readiness checks of the parts that have one."""
+    return {part.name: part.check for part in parts if isinstance(part, CheckedPart)}
+
+
 def _logged(store: SettingsStore) -> Callable[[RequestContext], bool]:
     def wanted(ctx: RequestContext) -> bool:
         log = store.current.log
@@ -139,15 +157,15 @@ def _logged(store: SettingsStore) -> Callable[[RequestContext], bool]:
 
 
 def _features(store: SettingsStore, metrics: Metrics) -> list[Route]:
-    """The routes of the features that are switched on."""
+    """Return the routes of the features that are switched on."""
     routes: list[Route] = []
     if store.current.demo.enabled:
         routes += demo.routes(store, metrics)
     return routes
 
 
-def _admin(store: SettingsStore, health: Health, metrics: Metrics) -> Application:
-    """The application of the admin port: probes and metrics, never the public's."""
+def _admin(health: Health, metrics: Metrics) -> Application:
+    """Return the application of the admin port: probes and metrics."""
     app = Application(
         filters=[filters.request_id, deliver, filters.recover],
         body_limit=lambda: 0,
@@ -160,3 +178,131 @@ def _admin(store: SettingsStore, health: Health, metrics: Metrics) -> Applicatio
     app.add(*probe_routes(health, verbose=True))
     app.add(Route(path="/metrics", handler=scrape, probe=True))
     return app
+
+
+# -- running ---------------------------------------------------------------------
+
+
+def run(store: SettingsStore) -> int:
+    """
+    Serve until a signal; return the exit code of the process.
+
+    Args:
+        store: The settings; they are watched and reloaded while serving.
+    """
+    logging.configure(store.current.log)
+    inherited = Inherited.from_environment()
+    if inherited is not None:
+        main = _serve_as_worker(store, inherited)
+    elif store.current.server.workers > 1:
+        main = _serve_as_parent(store)
+    else:
+        main = _serve_alone(store)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+async def _serve_alone(store: SettingsStore) -> int:
+    """Serve in this one process."""
+    process = _Process(store)
+    service = create_service(store, phase=process.phase)
+    return await process.serve(service, main=_main_server(service, store.current))
+
+
+async def _serve_as_worker(store: SettingsStore, inherited: Inherited) -> int:
+    """Serve on the parent's sockets, without an admin port."""
+    process = _Process(store, on_ready=inherited.report_ready)
+    shared = Path(os.environ[MULTIPROCESS_VARIABLE])
+    service = create_service(store, phase=process.phase, multiprocess_dir=shared)
+    server = _main_server(service, store.current)
+    server.bind(inherited.sockets())
+    inherited.watch_parent(process.request_stop)
+    return await process.serve(service, main=server, admin=False)
+
+
+async def _serve_as_parent(store: SettingsStore) -> int:
+    """Keep the workers and the admin port."""
+    settings = store.current.server
+    process = _Process(store)
+    with tempfile.TemporaryDirectory(prefix="httpserver-metrics-") as shared:
+        pool = WorkerPool(
+            name=settings.name,
+            host=settings.host,
+            ports=settings.ports,
+            count=settings.workers,
+            environment={MULTIPROCESS_VARIABLE: shared},
+            on_exit=partial(mark_worker_dead, Path(shared)),
+        )
+        service = create_service(
+            store,
+            phase=process.phase,
+            checks={"workers": pool.check},
+            multiprocess_dir=Path(shared),
+        )
+        process.on_hangup = partial(pool.signal, signal.SIGHUP)
+        return await process.serve(service, main=pool)
+
+
+def _main_server(service: Service, settings: Settings) -> Server:
+    return Server(
+        service.app,
+        name=settings.server.name,
+        host=settings.server.host,
+        ports=settings.server.ports,
+        backlog=settings.server.backlog,
+        keep_alive=settings.server.keep_alive,
+        drain=service.app.drain,
+    )
+
+
+def _admin_server(service: Service, settings: Settings) -> ServerThread:
+    admin = settings.server.admin
+    name = f"{settings.server.name}-admin"
+    server = Server(service.admin, name=name, host=admin.host, ports=[admin.port])
+    return ServerThread(server)
+
+
+class _Process:
+    """The settings, the service and the lifecycle of one process, wired together."""
+
+    def __init__(
+        self, store: SettingsStore, *, on_ready: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store = store
+        self._on_ready = on_ready
+        self._lifecycle: Lifecycle | None = None
+        self.on_hangup: Callable[[], None] = lambda: None
+
+    def phase(self) -> Phase:
+        return Phase.STARTING if self._lifecycle is None else self._lifecycle.phase
+
+    def request_stop(self) -> None:
+        if self._lifecycle is not None:
+            self._lifecycle.request_stop()
+
+    async def serve(
+        self, service: Service, *, main: MainServer, admin: bool = True
+    ) -> int:
+        settings = self._store.current
+        service.health.main_loop = asyncio.get_running_loop()
+        self._store.subscribe(lambda _old, new: logging.set_levels(new.log))
+        self._lifecycle = Lifecycle(
+            parts=[*service.parts, self._store.watcher],
+            main=main,
+            admin=_admin_server(service, settings)
+            if admin and settings.server.admin.enabled
+            else None,
+            timing=settings.server,
+            on_phase=partial(self._entered, service),
+            on_hangup=self._reload,
+        )
+        return await self._lifecycle.run()
+
+    def _entered(self, service: Service, phase: Phase) -> None:
+        service.metrics.lifecycle.enter(phase.value)
+        if phase is Phase.READY:
+            self._on_ready()
+
+    def _reload(self) -> None:
+        self._store.reload()
+        self.on_hangup()

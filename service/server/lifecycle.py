@@ -24,10 +24,9 @@ from typing import Protocol, runtime_checkable
 
 from service.errors import StartError
 from service.observability.logging import get_logger
-from service.server.context import Drain
-from service.server.listener import Server, ServerThread
+from service.server.listener import ServerThread
 
-__all__ = ["CheckedPart", "Lifecycle", "Part", "Phase", "Timing"]
+__all__ = ["CheckedPart", "Lifecycle", "MainServer", "Part", "Phase", "Timing"]
 
 FORCE_LIMIT = 1.0
 """Seconds between a second signal and the end of the process, whatever it is doing."""
@@ -67,6 +66,32 @@ class CheckedPart(Part, Protocol):
         """Return when ready; raise the reason when not."""
 
 
+class MainServer(Protocol):
+    """The server that the lifecycle opens last and closes first."""
+
+    name: str
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each bound socket."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are being answered."""
+
+    def bind(self) -> None:
+        """Take the ports; raise `StartError` when they can't be had."""
+
+    async def start(self) -> None:
+        """Listen."""
+
+    def begin_drain(self) -> None:
+        """Keep accepting, and close each connection after its answer."""
+
+    async def stop(self, *, grace: float) -> int:
+        """Stop listening, finish within *grace* seconds; return how many were cut."""
+
+
 class Timing(Protocol):
     """The settings of the stop, in seconds."""
 
@@ -83,7 +108,6 @@ class Lifecycle:
         parts: Started in this order, stopped in the reverse one.
         main: The server that is opened last and closed first.
         admin: The server of probes and metrics, open all the time.
-        drain: The flag that closes connections while the main server drains.
         timing: How long the stop may take.
         on_phase: Told each phase as it begins.
         on_hangup: Called on SIGHUP, in a worker thread.
@@ -93,9 +117,8 @@ class Lifecycle:
         self,
         *,
         parts: Sequence[Part],
-        main: Server,
+        main: MainServer,
         admin: ServerThread | None,
-        drain: Drain,
         timing: Timing,
         on_phase: Callable[[Phase], None] = lambda _phase: None,
         on_hangup: Callable[[], object] = lambda: None,
@@ -105,7 +128,6 @@ class Lifecycle:
         self._started: list[Part] = []
         self._main = main
         self._admin = admin
-        self._drain = drain
         self._timing = timing
         self._on_phase = on_phase
         self._on_hangup = on_hangup
@@ -187,10 +209,9 @@ class Lifecycle:
     async def _wind_down(self) -> bool:
         """Go from ready to stopped; return whether nothing was cut."""
         if self.phase is Phase.READY:
-            self._drain.active = True
+            self._main.begin_drain()
             self._enter(Phase.DRAINING, seconds=self._timing.drain_delay)
             await self._pause(self._timing.drain_delay)
-        self._drain.active = True
         grace = 0.0 if self._force.is_set() else self._timing.grace_period
         self._enter(Phase.STOPPING, in_flight=self._main.in_flight, seconds=grace)
         cut = await self._finish(grace)

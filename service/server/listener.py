@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import uvicorn
 
 from service.errors import StartError
+from service.server.context import Drain
 
 __all__ = ["Server", "ServerThread", "bound_sockets"]
 
@@ -51,6 +52,7 @@ class Server:
         ports: Ports to listen on; 0 takes a free one.
         backlog: Connections that the kernel may queue for each port.
         keep_alive: Idle seconds until a kept-alive connection is closed.
+        drain: The application's flag that closes connections after their answer.
 
     Concurrency:
         `start` and `stop` belong to one event loop; `bind` may run anywhere before.
@@ -65,8 +67,10 @@ class Server:
         ports: Sequence[int] = (0,),
         backlog: int = 2048,
         keep_alive: float = 75.0,
+        drain: Drain | None = None,
     ) -> None:
         self.name = name
+        self._drain = drain or Drain()
         self._host = host
         self._ports = tuple(ports)
         self._sockets: list[socket.socket] = []
@@ -119,6 +123,10 @@ class Server:
         await server.startup(sockets=self._sockets)
         self._ticking = asyncio.create_task(server.main_loop())
 
+    def begin_drain(self) -> None:
+        """Keep accepting, and close each connection after its answer."""
+        self._drain.active = True
+
     async def stop(self, *, grace: float) -> int:
         """
         Stop listening, let requests in flight finish, close every connection.
@@ -129,6 +137,7 @@ class Server:
         Returns:
             How many requests were cut.
         """
+        self.begin_drain()
         self._stop_listening()
         state = self._uvicorn.server_state
         end = asyncio.get_running_loop().time() + grace

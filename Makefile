@@ -1,0 +1,73 @@
+# `make help` lists the targets. Everything is installed into .venv, from requirements/, by hash.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8080
+ADMIN_PORT ?= 9090
+PYTEST_ARGS ?=
+UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format e2e image bench scan lock docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+
+run: $(VENV)/.runtime ## serve with embedded defaults on :8080 (PORT=, ADMIN_PORT=)
+	@echo "page     http://127.0.0.1:$(PORT)/"
+	@echo "docs     http://127.0.0.1:$(PORT)/docs"
+	@echo "metrics  http://127.0.0.1:$(ADMIN_PORT)/metrics"
+	@echo "probes   http://127.0.0.1:$(ADMIN_PORT)/readyz?verbose"
+	@exec $(BIN)/python -m service serve --port $(PORT) --admin-port $(ADMIN_PORT)
+
+test: $(VENV)/.dev ## unit, property, integration and manifest tests
+	$(BIN)/python -m pytest -n auto -m "not e2e and not bench" $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev ## formatting, style, types, layers, docstrings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/interrogate --quiet
+	$(BIN)/yamllint --strict .
+
+format: $(VENV)/.dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+e2e: $(VENV)/.dev ## end-to-end tests on the cluster of KUBECONFIG
+	$(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
+
+bench: $(VENV)/.dev ## measurements against peers; results in docs/benchmarks.md
+	$(BIN)/python -m tests.bench
+
+image: ## build the container image httpserver:dev
+	$(or $(shell command -v docker),$(shell command -v podman),buildah) build -t httpserver:dev .
+
+scan: .scan-venv/.done ## install the manifest and Dockerfile scanners, so that `make test` uses them
+	@echo "scanners are in .scan-venv/bin"
+
+lock: $(VENV)/.dev ## compile requirements/*.txt anew
+	$(UV) pyproject.toml -o requirements/runtime.txt
+	$(UV) pyproject.toml --group dev -o requirements/dev.txt
+	$(UV) --group scan -o requirements/scan.txt
+
+clean: ## remove what was installed and cached
+	rm -rf $(VENV) .scan-venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=python3.13 …"'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@ $(VENV)/.runtime
+
+.scan-venv/.done: requirements/scan.txt
+	$(PYTHON) -m venv .scan-venv
+	.scan-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
