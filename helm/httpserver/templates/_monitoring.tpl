@@ -1,0 +1,17 @@
+{{/* What a ServiceMonitor's and a PodMonitor's endpoint have in common; takes the values of either. */}}
+{{- define "httpserver.scrape" -}}
+- port: admin
+  path: /metrics
+  {{- with .interval }}
+  interval: {{ . }}
+  {{- end }}
+  {{- with .scrapeTimeout }}
+  scrapeTimeout: {{ . }}
+  {{- end }}
+  {{- with .relabelings }}
+  relabelings: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .metricRelabelings }}
+  metricRelabelings: {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}

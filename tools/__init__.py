@@ -1,0 +1,1 @@
+"""Programs that keep generated files of the repository in step; each has `--check`."""
