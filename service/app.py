@@ -29,7 +29,7 @@ from service.observability.metrics import (
 )
 from service.observability.sample_metrics import SampleMetrics
 from service.server import filters
-from service.server.application import Application
+from service.server.application import Application, Filter
 from service.server.context import RequestContext
 from service.server.delivery import deliver
 from service.server.lifecycle import CheckedPart, Lifecycle, MainServer, Part, Phase
@@ -128,7 +128,7 @@ def create_service(
     )
 
 
-def _filters(store: SettingsStore, metrics: Metrics) -> list[filters.Filter]:
+def _filters(store: SettingsStore, metrics: Metrics) -> list[Filter]:
     """Return the filters, outermost first: the one place where their order stands."""
     server = store.current.server
     return [

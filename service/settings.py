@@ -10,6 +10,7 @@ the business of `service.config`: this module only says what they are.
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic.config import JsonDict
 
 __all__ = [
     "AdminSettings",
@@ -30,7 +31,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=0)]
 
-_LIVE = {"live": True}
+_LIVE: JsonDict = {"live": True}
 """JSON-schema mark of a field that takes effect without a restart."""
 
 

@@ -95,9 +95,17 @@ class MainServer(Protocol):
 class Timing(Protocol):
     """The settings of the stop, in seconds."""
 
-    drain_delay: float
-    grace_period: float
-    hard_limit: float
+    @property
+    def drain_delay(self) -> float:
+        """Seconds of further accepting."""
+
+    @property
+    def grace_period(self) -> float:
+        """Seconds for requests in flight."""
+
+    @property
+    def hard_limit(self) -> float:
+        """Seconds from the first signal to the end of the process."""
 
 
 class Lifecycle:

@@ -35,9 +35,17 @@ MAIN_LOOP = "main_loop"
 class ProbeLimits(Protocol):
     """The settings of the probes, in seconds."""
 
-    cache_ttl: float
-    check_timeout: float
-    stall_limit: float
+    @property
+    def cache_ttl(self) -> float:
+        """Seconds that a readiness result is used again."""
+
+    @property
+    def check_timeout(self) -> float:
+        """Seconds that a part's check may take."""
+
+    @property
+    def stall_limit(self) -> float:
+        """Seconds that the main loop may hang; 0 is for ever."""
 
 
 @dataclass(slots=True)

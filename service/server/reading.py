@@ -23,6 +23,7 @@ __all__ = [
     "form_data",
     "json_value",
     "media_type",
+    "too_large",
 ]
 
 Message = dict[str, Any]

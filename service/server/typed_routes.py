@@ -22,6 +22,7 @@ from typing_extensions import override
 from service.errors import RequestError, Unprocessable
 from service.server.context import RequestContext
 from service.server.delivery import recording_send
+from service.server.reading import too_large
 from service.server.responses import Response, SentResponse, problem
 from service.server.route_tree import ANY, split_template
 from service.server.routes import Route as CoreRoute
@@ -95,10 +96,31 @@ class TypedRoutes:
         async def typed(ctx: RequestContext) -> Response:
             ctx.scope[_CONTEXT] = ctx
             ctx.scope[_SELECTED] = context
-            await self.api(ctx.scope, ctx.receive, recording_send(ctx))
+            await self.api(ctx.scope, _limited_receive(ctx), recording_send(ctx))
             return SentResponse(status=ctx.status)
 
         return CoreRoute(path=path, methods=methods, handler=typed)
+
+
+def _limited_receive(ctx: RequestContext) -> Receive:
+    """Return an ASGI receive that refuses what goes beyond the body limit."""
+    announced = ctx.raw_header(b"content-length")
+    received = 0 if announced is None else int(announced)
+    if received > ctx.body_limit:
+        raise too_large(ctx.body_limit)
+    received = 0
+
+    async def receive() -> Any:
+        nonlocal received
+        message = await ctx.receive()
+        received += len(message.get("body", b""))
+        if received > ctx.body_limit:
+            error = too_large(ctx.body_limit)
+            # FastAPI would make a 400 of anything that is not its own exception
+            raise HTTPException(error.status, error.detail, error.headers)
+        return message
+
+    return receive
 
 
 class _Selected(BaseRoute):

@@ -422,6 +422,11 @@ async def test_static_files_serve_the_folder_and_nothing_else(tmp_path):
 # -- typed routes ----------------------------------------------------------------
 
 
+async def chunks(pieces):
+    for piece in pieces:
+        yield piece
+
+
 class Item(BaseModel):
     amount: int
 
@@ -527,7 +532,8 @@ async def test_wrong_body_of_a_typed_route_is_a_problem_without_an_echo(body, st
     app, _api = typed_app()
     headers = {"content-type": "application/json"}
     async with client(app) as http:
-        response = await http.post("/items", content=body, headers=headers)
+        content = body if isinstance(body, bytes) else chunks(body)
+        response = await http.post("/items", content=content, headers=headers)
 
     assert response.status_code == status
     if status >= 400:
