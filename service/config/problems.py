@@ -1,0 +1,80 @@
+"""
+What is wrong with the settings, said so that the reader finds the place at once.
+
+One problem is one line on stderr: `place: key: reason`. Keys and reasons may carry what
+a file's author typed, so that they are made printable and short here; values never get
+this far, because any of them may be a secret.
+"""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+__all__ = ["Problem", "did_you_mean", "printable"]
+
+_LONGEST = 120
+"""Characters of a key or reason that are shown; more is noise on a line."""
+
+_NEAR = 0.7
+"""How alike two names must be (difflib ratio) for one to be suggested."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """
+    One thing wrong with the settings.
+
+    Attributes:
+        place: Where it stands: `/path/config.yaml:12`, `env:HTTPSERVER_LOG__LEVEL`,
+            `secrets:login__token_key`, `flag:--set`.
+        key: Dotted key of the setting, or empty when it is the whole source.
+        reason: Why it can't be used.
+    """
+
+    place: str
+    key: str = ""
+    reason: str
+
+    @override
+    def __str__(self) -> str:
+        parts = (self.place, self.key, self.reason)
+        return ": ".join(printable(part) for part in parts if part)
+
+
+def printable(text: str) -> str:
+    """
+    Return *text* as one short line that a terminal can't misread.
+
+    Returns:
+        The text with control characters escaped, cut after a few hundred characters.
+    """
+    shown = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in text[: _LONGEST * 4]
+    )
+    return shown if len(text) <= _LONGEST * 4 else f"{shown}…"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """
+    Return the end of a reason that names what *name* may have been meant to be.
+
+    Args:
+        name: What was written, in any case and with dashes or camel case.
+        known: The names there are.
+
+    Returns:
+        `; did you mean log.level?`, or empty when nothing is near.
+    """
+    by_plain_name = {_plain(each): each for each in known}
+    near = difflib.get_close_matches(
+        _plain(name[:_LONGEST]), by_plain_name, n=1, cutoff=_NEAR
+    )
+    return f"; did you mean {by_plain_name[near[0]]}?" if near else ""
+
+
+def _plain(name: str) -> str:
+    """Return letters, digits and dots alone: `keepAlive` is `keep_alive`."""
+    return "".join(char for char in name.lower() if char.isalnum() or char == ".")

@@ -1,0 +1,134 @@
+"""
+Watching the settings file and the secrets folder: a change takes effect by itself.
+
+It is folders that are watched, not files: Kubernetes swaps a mounted ConfigMap by
+renaming the link `..data`, and editors rename a new file over the old one. A folder
+that is not there is waited for in the nearest one above it. What the kernel does not
+tell (a link's target elsewhere, a network file system, no inotify watches left) is
+found by looking every few seconds. A reload follows only when the content differs.
+"""
+
+import asyncio
+import threading
+from pathlib import Path
+
+from watchfiles._rust_notify import RustNotify
+
+from service.config.store import SettingsStore
+from service.observability.logging import get_logger
+
+__all__ = ["SettingsWatcher"]
+
+_LONGEST_BURST = 1.6
+"""Seconds after which a reload follows though changes go on."""
+
+
+class SettingsWatcher:
+    """
+    A part that reloads the settings when their files change.
+
+    Args:
+        store: The settings.
+        quiet_period: Seconds without a change that end a burst of them.
+        interval: Seconds between looks that nothing caused.
+
+    Concurrency:
+        It runs on a thread of its own, where the store's subscribers are called too.
+    """
+
+    name = "settings watcher"
+
+    def __init__(
+        self,
+        store: SettingsStore,
+        *,
+        quiet_period: float = 0.1,
+        interval: float = 5.0,
+    ) -> None:
+        self._store = store
+        self._quiet_period = quiet_period
+        self._interval = interval
+        self._stopping = threading.Event()
+        self._watching = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._log = get_logger("service.config")
+
+    async def start(self) -> None:
+        """Watch; returns when a change from now on is noticed."""
+        self._stopping.clear()
+        self._watching.clear()
+        self._thread = threading.Thread(
+            target=self._run, name="settings-watcher", daemon=True
+        )
+        self._thread.start()
+        await asyncio.to_thread(self._watching.wait)
+
+    async def stop(self) -> None:
+        """Stop watching; returns when no reload is under way any more."""
+        self._stopping.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            places = self._places()
+            watch = self._watch(places)
+            self._watching.set()
+            self._refresh()
+            while not self._stopping.is_set() and places == self._places():
+                self._wait(watch)
+                self._refresh()
+            if watch is not None:
+                watch.close()
+
+    def _watch(self, places: dict[Path, tuple[int, int]]) -> RustNotify | None:
+        """Return a watch on the folders, or None when only looking is left."""
+        folders = [str(place) for place in places]
+        if not folders:
+            return None
+        try:
+            return RustNotify(folders, False, False, 0, False, False)
+        except (OSError, RuntimeError) as error:
+            self._log.warning(
+                "settings_watch_failed", folders=folders, reason=str(error)
+            )
+            return None
+
+    def _wait(self, watch: RustNotify | None) -> None:
+        """Wait for the end of a burst of changes, or for the next look."""
+        if watch is None:
+            self._stopping.wait(self._interval)
+            return
+        watch.watch(
+            int(_LONGEST_BURST * 1000),
+            int(self._quiet_period * 1000),
+            int(self._interval * 1000),
+            self._stopping,
+        )
+
+    def _refresh(self) -> None:
+        if self._stopping.is_set():
+            return
+        try:
+            self._store.refresh()
+        except Exception:  # noqa: BLE001 - the watch must go on
+            self._log.exception("settings_watch_error")
+
+    def _places(self) -> dict[Path, tuple[int, int]]:
+        """Return the folders to watch, each with what tells it from a later one."""
+        config = self._store.sources.config_path
+        secrets = self._store.sources.secrets_path
+        wanted = (config and config.absolute().parent, secrets and secrets.absolute())
+        return dict(_nearest(folder) for folder in wanted if folder)
+
+
+def _nearest(folder: Path) -> tuple[Path, tuple[int, int]]:
+    """Return the folder, or the nearest above it that is there, with its identity."""
+    for place in (folder, *folder.parents):
+        try:
+            found = place.stat()
+        except OSError:
+            continue
+        return place, (found.st_dev, found.st_ino)
+    return folder, (0, 0)
