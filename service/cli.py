@@ -278,14 +278,17 @@ def _ask_password() -> str:
 
 
 def _read_password() -> str:
-    """Read one line; a longer input is a mistake, not a password."""
+    """Read one line; more than that is a mistake, not a password."""
     content = sys.stdin.buffer.read(_LONGEST_PASSWORD + 1) if sys.stdin else b""
     if len(content) > _LONGEST_PASSWORD:
         raise typer.BadParameter("the password is longer than 4096 bytes")
     try:
-        return content.decode().removesuffix("\n").removesuffix("\r")
+        password = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise typer.BadParameter("the password is not UTF-8") from None
+    if "\n" in password:
+        raise typer.BadParameter("the password has more than one line")
+    return password
 
 
 def _terminal_width() -> int | None:

@@ -16,7 +16,7 @@ from service.settings import Settings
 
 __all__ = ["example", "json_schema", "markdown"]
 
-_WIDTH = 88
+_WIDTH = 80
 """Columns of the settings file."""
 
 
@@ -28,7 +28,7 @@ def json_schema() -> dict[str, Any]:
 
 def example() -> str:
     """Return a settings file that holds every setting at its default."""
-    lines = ["# Every setting at its default; keep what you change."]
+    lines = ["---", "# Every setting at its default; keep what you change."]
     for key, model in sections().items():
         names = key.split(".") if key else []
         indent = "  " * len(names)
@@ -47,7 +47,7 @@ def markdown() -> str:
     for key, model in sections().items():
         inside = [leaf for leaf in leaves().values() if leaf.section is model]
         if inside:
-            parts += [f"## {key}", "", _told(model), "", *_table(inside), ""]
+            parts += [f"### {key}", "", _told(model), "", *_table(inside), ""]
     return "\n".join(parts).rstrip() + "\n"
 
 
