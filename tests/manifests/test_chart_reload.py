@@ -1,0 +1,149 @@
+"""A live setting rolls no pod; every other one does (docs/adr/0002)."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from service.settings import Settings, is_live
+from tests.support.chart import CHART, Manifest, helm, only, render
+from tools.chart_schema import config_schema, live_paths, secret_paths
+
+CHECKSUM = "checksum/restart-config"
+
+
+def leaves(schema: dict[str, Any], prefix: str = "") -> dict[str, dict[str, Any]]:
+    """Every setting of the schema by its dotted path."""
+    found = {}
+    for name, part in schema["properties"].items():
+        path = f"{prefix}{name}"
+        found |= leaves(part, f"{path}.") if "properties" in part else {path: part}
+    return found
+
+
+SETTINGS = leaves(config_schema())
+OTHERS = {
+    "log.loggers": {"uvicorn.error": "debug"},
+    "metrics.buckets": [0.5, 1.0],
+    "server.ports": [8082],
+    "server.trusted_proxies": ["10.0.0.0/8"],
+}
+"""Values of settings that are lists or maps, other than the defaults."""
+
+
+def default(path: str) -> Any:
+    """Look the default of a setting up."""
+    value: Any = Settings().model_dump(mode="json")
+    for name in path.split("."):
+        value = value[name]
+    return value
+
+
+def another(path: str) -> Any:
+    """Make an allowed value that is not the default."""
+    value = default(path)
+    if path in OTHERS:
+        return OTHERS[path]
+    if "enum" in SETTINGS[path]:
+        return next(one for one in SETTINGS[path]["enum"] if one != value)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return value + "x"
+    assert isinstance(value, int | float), f"name another value of {path} in OTHERS"
+    return value + 1
+
+
+def rendered(*paths: str) -> tuple[Manifest, Manifest]:
+    """Deployment and ConfigMap with other values at *paths*."""
+    manifests = render(
+        sets=tuple(f"config.{path}={json.dumps(another(path))}" for path in paths)
+    )
+    return only(manifests, "Deployment"), only(manifests, "ConfigMap")
+
+
+def test_live_settings_leave_the_deployment_as_it_is() -> None:
+    """All live settings changed at once change the ConfigMap and nothing else."""
+    deployment, config = rendered()
+    changed_deployment, changed_config = rendered(*live_paths())
+    text = yaml.safe_load(changed_config["data"]["config.yaml"])
+
+    assert changed_deployment == deployment
+    assert changed_config != config
+    assert text["log"]["level"] == another("log.level")
+
+
+@pytest.mark.parametrize("path", sorted(set(SETTINGS) - set(live_paths())))
+def test_restart_only_setting_rolls_the_pods(path: str) -> None:
+    """Each setting that is not live changes the checksum on the pod template."""
+    deployment, _ = rendered()
+    changed, _ = rendered(path)
+    annotations = [
+        one["spec"]["template"]["metadata"]["annotations"][CHECKSUM]
+        for one in (deployment, changed)
+    ]
+
+    assert annotations[0] != annotations[1]
+
+
+def test_log_level_is_live() -> None:
+    """The setting that people change most needs no restart."""
+    assert {"log.level", "log.loggers", "demo.delay_max"} <= set(live_paths())
+
+
+def test_every_secret_setting_is_live() -> None:
+    """The Secret has no checksum, so what it holds must be read without a restart."""
+    for path in secret_paths():
+        *sections, name = path.split(".")
+        model: Any = Settings
+        for section in sections:
+            model = model.model_fields[section].annotation
+
+        assert is_live(model, name), path
+
+
+def test_settings_folders_are_mounted_whole() -> None:
+    """The kubelet swaps a mounted folder, but never a file mounted by subPath."""
+    deployment, _ = rendered()
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+
+    assert not any("subPath" in mount for mount in container["volumeMounts"])
+
+
+@pytest.mark.parametrize(
+    ("sets", "seconds"),
+    [
+        ((), 35),
+        (("preStopSleepSeconds=5",), 40),
+        (("config.server.hard_limit=60",), 65),
+        (("config.server.drain_delay=0.5", "config.server.grace_period=1.2"), 35),
+        (("config.server.hard_limit=30.5",), 36),
+        (("terminationGracePeriodSeconds=30",), 30),
+        (("terminationGracePeriodSeconds=300",), 300),
+    ],
+)
+def test_termination_period_covers_a_clean_stop(
+    sets: tuple[str, ...], seconds: int
+) -> None:
+    """preStop, drain, grace and a margin fit; the process's own limit comes first."""
+    spec = only(render(sets=sets), "Deployment")["spec"]["template"]["spec"]
+
+    assert spec["terminationGracePeriodSeconds"] == seconds
+
+
+def test_termination_period_that_is_too_short_is_refused() -> None:
+    """The message names the numbers and what to do."""
+    done = helm(
+        "template",
+        "httpserver",
+        str(CHART),
+        "--set=terminationGracePeriodSeconds=34,preStopSleepSeconds=5",
+    )
+
+    assert done.returncode != 0
+    assert (
+        "terminationGracePeriodSeconds is 34, but a clean stop may take 35 s: "
+        "preStopSleepSeconds 5 + config.server.drain_delay 5 "
+        "+ config.server.grace_period 20 + 5." in done.stderr
+    )
