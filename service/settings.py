@@ -1,10 +1,10 @@
 """
-Every setting of the service, typed, as one tree; the field order is that of `config:` in
-`helm/httpserver/values.yaml`.
+Every setting of the service, typed, as one tree; the field order is that of `config:`
+in `helm/httpserver/values.yaml`.
 
 Durations are seconds, sizes bytes. A field marked `live` takes effect on reload; every
-other one needs a restart (`config.reload` says so in the log). Where values come from is
-the business of `service.config`: this module only says what they are.
+other one needs a restart (the log says so). Where values come from is the business of
+`service.config`: this module only says what they are.
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -36,7 +36,7 @@ _LIVE: JsonDict = {"live": True}
 
 
 def live(default: Any, description: str, **bounds: Any) -> Any:
-    """A field that takes effect on reload."""
+    """Return a field that takes effect on reload."""
     return Field(default, description=description, json_schema_extra=_LIVE, **bounds)
 
 
@@ -87,7 +87,8 @@ class ServerSettings(_Section):
     )
     trusted_proxies: list[str] = Field(
         [],
-        description="Addresses or networks whose X-Forwarded-For and -Proto are believed.",
+        description="Addresses or networks whose X-Forwarded-For and -Proto are "
+        "believed.",
     )
     drain_delay: Seconds = Field(
         5.0,
