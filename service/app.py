@@ -96,6 +96,7 @@ def create_service(
     metrics = Metrics(
         settings.metrics, version=__version__, multiprocess_dir=multiprocess_dir
     )
+    store.report_to(metrics)
     lag = LoopLag(metrics, loop="main")
     parts: list[Part] = [lag]
     if settings.metrics.sample:
