@@ -1,0 +1,82 @@
+"""
+What the end-to-end tests need: a cluster by KUBECONFIG with cert-manager and an ingress
+controller on 127.0.0.1:443, kubectl and helm on PATH, and the image in the cluster.
+
+E2E_IMAGE names the image (httpserver:dev without). Where something is missing the tests
+skip and say what; with E2E_REQUIRED=1 they fail instead.
+"""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests.support.cluster import kubectl, namespace
+
+
+def pytest_collection_modifyitems(items):
+    """Mark every test of this folder."""
+    for item in items:
+        if "tests/e2e" in str(item.path):
+            item.add_marker(pytest.mark.e2e)
+
+
+def _missing() -> str | None:
+    for program in ("kubectl", "helm"):
+        if shutil.which(program) is None:
+            return f"{program} is not on PATH"
+    probe = ["kubectl", "get", "crd", "certificates.cert-manager.io"]
+    done = subprocess.run(probe, capture_output=True, text=True)
+    if done.returncode:
+        return f"no cluster with cert-manager by KUBECONFIG: {done.stderr.strip()}"
+    return None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster():
+    """Skip, or fail when the tests are required, where no cluster is to be had."""
+    missing = _missing()
+    if missing is not None and os.environ.get("E2E_REQUIRED"):
+        pytest.fail(missing)
+    if missing is not None:
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def image() -> tuple[str, str]:
+    """Name and tag of the image under test."""
+    name, _, tag = os.environ.get("E2E_IMAGE", "httpserver:dev").partition(":")
+    return name, tag
+
+
+@pytest.fixture(scope="module")
+def applied():
+    """The service as `kubectl apply -k k8s/overlays/local` brings it up."""
+    with namespace("httpserver") as ns:
+        kubectl("apply", "-k", "k8s/overlays/local")
+        ns.await_rollout()
+        yield ns
+
+
+def has_crd(name: str) -> bool:
+    """Whether the cluster has a custom resource definition."""
+    done = subprocess.run(["kubectl", "get", "crd", name], capture_output=True)
+    return done.returncode == 0
+
+
+@pytest.fixture(scope="session")
+def prometheus_operator():
+    """Skip, or fail when required, where no Prometheus operator runs."""
+    if not has_crd("servicemonitors.monitoring.coreos.com"):
+        message = "the cluster has no Prometheus operator"
+        (pytest.fail if os.environ.get("E2E_REQUIRED") else pytest.skip)(message)
+
+
+@pytest.fixture(scope="session")
+def metrics_server():
+    """Skip, or fail when required, where no metrics-server runs."""
+    probe = ["kubectl", "top", "node"]
+    if subprocess.run(probe, capture_output=True).returncode:
+        message = "the cluster has no metrics-server"
+        (pytest.fail if os.environ.get("E2E_REQUIRED") else pytest.skip)(message)

@@ -1,0 +1,54 @@
+"""`helm install`: the same service by the chart, with its own tests, live settings."""
+
+import pytest
+
+from tests.support.cluster import await_value, get_json, helm, namespace
+
+NAMESPACE = "httpserver-chart"
+
+
+@pytest.fixture(scope="module")
+def installed(image):
+    """The chart, installed with TLS by a CA of its own."""
+    name, tag = image
+    with namespace(NAMESPACE) as ns:
+        helm(
+            "install", "httpserver", "helm/httpserver", "--namespace", NAMESPACE,
+            "--create-namespace", "--wait", "--timeout", "240s",
+            "--values", "helm/httpserver/ci/own-ca-values.yaml",
+            "--set", f"image.repository={name},image.tag={tag}",
+            "--set", "image.pullPolicy=IfNotPresent",
+        )  # fmt: skip
+        yield ns
+        helm("uninstall", "httpserver", "--namespace", NAMESPACE, "--wait")
+
+
+def test_https_answers_with_a_certificate_of_our_ca(installed):
+    """The chart brings its own certificate chain."""
+    with installed.https() as client:
+        assert get_json(client, "/version")["name"] == "httpserver"
+
+
+def test_charts_own_tests_pass(installed):
+    """`helm test` succeeds."""
+    output = helm("test", "httpserver", "--namespace", NAMESPACE, "--timeout", "120s")
+
+    assert "Succeeded" in output
+
+
+def test_upgrade_of_a_live_setting_restarts_no_pod(installed):
+    """A changed log level reaches the pods without a rollout."""
+    before = {pod["metadata"]["name"] for pod in installed.pods()}
+    helm(
+        "upgrade", "httpserver", "helm/httpserver", "--namespace", NAMESPACE,
+        "--reuse-values", "--set", "config.log.level=debug",
+    )  # fmt: skip
+
+    for pod in sorted(before):
+        await_value(
+            lambda pod=pod: installed.kubectl("logs", pod),
+            lambda log: '"event":"settings_reloaded"' in log,
+            limit=180,
+        )
+
+    assert {pod["metadata"]["name"] for pod in installed.pods()} == before

@@ -1,0 +1,75 @@
+"""`kubectl apply -k`: HTTPS by our own CA, live settings, lossless rollouts."""
+
+import json
+import ssl
+
+import httpx2
+import pytest
+
+from tests.support.cluster import Load, ask, await_value, get_json, loaded
+
+
+def test_https_is_verified_against_our_own_ca(applied):
+    """The ingress answers with a certificate that cert-manager issued from our CA."""
+    with applied.https() as client:
+        answer = get_json(client, "/version")
+        certificate = applied.get("certificate", "httpserver-tls")
+
+    assert answer["name"] == "httpserver"
+    assert certificate["spec"]["issuerRef"]["name"] == "httpserver-ca"
+    with httpx2.Client(verify=ssl.create_default_context()) as stranger:
+        with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            ask(stranger, "/version")
+
+
+def test_pods_are_guaranteed_restricted_and_ready(applied):
+    """The cluster itself says what the manifests promise."""
+    pods = applied.pods()
+    namespace = applied.get("namespace", applied.name)
+
+    assert {pod["status"]["qosClass"] for pod in pods} == {"Guaranteed"}
+    labels = namespace["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_public_port_does_not_serve_metrics(applied):
+    """Metrics stay on the admin port."""
+    with applied.https() as client:
+        assert ask(client, "/metrics").status_code == 404
+
+
+def test_log_level_changes_live_without_a_restart(applied):
+    """An edited ConfigMap takes effect within the kubelet's sync time."""
+    before = {pod["metadata"]["name"] for pod in applied.pods()}
+    config = applied.get("configmap", "httpserver")
+    text = config["data"]["config.yaml"]
+    changed = text.replace("level: info", "level: debug")
+    assert changed != text
+    patch = json.dumps({"data": {"config.yaml": changed}})
+    applied.kubectl("patch", "configmap", "httpserver", "--patch", patch)
+
+    for pod in sorted(before):
+        await_value(
+            lambda pod=pod: applied.kubectl("logs", pod),
+            lambda log: '"event":"settings_reloaded"' in log and "log.level" in log,
+            limit=180,
+        )
+
+    assert {pod["metadata"]["name"] for pod in applied.pods()} == before
+    assert applied.restarts() == 0
+
+
+async def test_rollout_under_load_loses_no_request(applied):
+    """`kubectl rollout restart` through the ingress: every request is answered."""
+    load: Load
+    async with loaded(applied.ca(), "/delay/0.1") as load:
+        import asyncio
+
+        for _ in range(2):
+            await asyncio.to_thread(
+                applied.kubectl, "rollout", "restart", "deployment/httpserver"
+            )
+            await asyncio.to_thread(applied.await_rollout)
+
+    assert load.failed == {}
+    assert load.answers["200"] > 100
