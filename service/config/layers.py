@@ -207,7 +207,8 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
                 layer.problems.append(Problem(place=place, reason="is empty"))
         elif not _is_service_link(name, environ[name]):
             known = [*by_name, CONFIG_VARIABLE, SECRETS_VARIABLE]
-            reason = f"no such setting{did_you_mean(name, known)}"
+            near = did_you_mean(name, known, prefix=ENVIRONMENT_PREFIX)
+            reason = f"no such setting{near}"
             layer.problems.append(Problem(place=place, reason=reason))
     return layer
 
@@ -263,12 +264,7 @@ def _unknown(key: str) -> str:
     if parent is not None:
         return f"no such setting; {parent} is set whole"
     known = [*leaves(), *(s for s in sections() if not f"{key}.".startswith(f"{s}."))]
-    near = did_you_mean(key, known)
-    if not near:
-        ends = {each.rpartition(".")[2]: each for each in known}
-        end = key.rpartition(".")[2]
-        near = f"; did you mean {ends[end]}?" if end in ends else ""
-    return f"no such setting{near}"
+    return f"no such setting{did_you_mean(key, known)}"
 
 
 def _always(place: str) -> Place:
@@ -291,9 +287,10 @@ def _places(document: Document, *, path: Path) -> Place:
 def _is_service_link(name: str, value: str) -> bool:
     if "__" in name:
         return False
-    if _SERVICE_LINK_URL.fullmatch(name):
-        return value.startswith(("tcp://", "udp://", "sctp://"))
-    return _SERVICE_LINK.fullmatch(name) is not None
+    if _SERVICE_LINK.fullmatch(name):
+        return True
+    is_url = value.startswith(("tcp://", "udp://", "sctp://"))
+    return is_url and _SERVICE_LINK_URL.fullmatch(name) is not None
 
 
 def _plain_numbers(value: Any) -> Any:

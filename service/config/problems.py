@@ -7,6 +7,7 @@ this far, because any of them may be a secret.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,8 +18,11 @@ __all__ = ["Problem", "did_you_mean", "printable"]
 _LONGEST = 120
 """Characters of a key or reason that are shown; more is noise on a line."""
 
-_NEAR = 0.7
+_NEAR = 0.75
 """How alike two names must be (difflib ratio) for one to be suggested."""
+
+_CHOICES = 3
+"""Names that are suggested at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,22 +61,39 @@ def printable(text: str) -> str:
     return shown if len(text) <= _LONGEST * 4 else f"{shown}…"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
     """
     Return the end of a reason that names what *name* may have been meant to be.
 
     Args:
         name: What was written, in any case and with dashes or camel case.
         known: The names there are.
+        prefix: Beginning that all of them share, which makes none alike.
 
     Returns:
-        `; did you mean log.level?`, or empty when nothing is near.
+        `; did you mean log.level?`, or empty when nothing is near. Where only the field
+        is near, not the section, it may name several.
     """
-    by_plain_name = {_plain(each): each for each in known}
-    near = difflib.get_close_matches(
-        _plain(name[:_LONGEST]), by_plain_name, n=1, cutoff=_NEAR
+    names = [each.removeprefix(prefix) for each in known]
+    written = name.removeprefix(prefix)[:_LONGEST]
+    near = _nearest(written, {each: each for each in names}, most=1) or _nearest(
+        _last(written), {each: _last(each) for each in names}, most=_CHOICES
     )
-    return f"; did you mean {by_plain_name[near[0]]}?" if near else ""
+    choices = " or ".join(f"{prefix}{each}" for each in near)
+    return f"; did you mean {choices}?" if choices else ""
+
+
+def _nearest(written: str, names: dict[str, str], *, most: int) -> list[str]:
+    """Return the keys of *names* whose values are most like what is written."""
+    alike = difflib.get_close_matches(
+        _plain(written), {_plain(part) for part in names.values()}, n=most, cutoff=_NEAR
+    )
+    return [name for name, part in names.items() if _plain(part) in alike][:most]
+
+
+def _last(name: str) -> str:
+    """Return the field of a name, without its sections."""
+    return re.split(r"\.|__", name)[-1]
 
 
 def _plain(name: str) -> str:

@@ -10,6 +10,7 @@ found by looking every few seconds. A reload follows only when the content diffe
 
 import asyncio
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from watchfiles._rust_notify import RustNotify
@@ -31,6 +32,7 @@ class SettingsWatcher:
         store: The settings.
         quiet_period: Seconds without a change that end a burst of them.
         interval: Seconds between looks that nothing caused.
+        watch: Opens a watch on folders; the kernel's by default.
 
     Concurrency:
         It runs on a thread of its own, where the store's subscribers are called too.
@@ -44,10 +46,12 @@ class SettingsWatcher:
         *,
         quiet_period: float = 0.1,
         interval: float = 5.0,
+        watch: Callable[[list[str]], RustNotify] | None = None,
     ) -> None:
         self._store = store
         self._quiet_period = quiet_period
         self._interval = interval
+        self._open = watch or _watch_folders
         self._stopping = threading.Event()
         self._watching = threading.Event()
         self._thread: threading.Thread | None = None
@@ -88,7 +92,7 @@ class SettingsWatcher:
         if not folders:
             return None
         try:
-            return RustNotify(folders, False, False, 0, False, False)
+            return self._open(folders)
         except (OSError, RuntimeError) as error:
             self._log.warning(
                 "settings_watch_failed", folders=folders, reason=str(error)
@@ -121,6 +125,18 @@ class SettingsWatcher:
         secrets = self._store.sources.secrets_path
         wanted = (config and config.absolute().parent, secrets and secrets.absolute())
         return dict(_nearest(folder) for folder in wanted if folder)
+
+
+def _watch_folders(folders: list[str]) -> RustNotify:
+    """Return the kernel's watch on the entries of *folders*, not on those below."""
+    return RustNotify(
+        folders,
+        debug=False,
+        force_polling=False,
+        poll_delay_ms=0,
+        recursive=False,
+        ignore_permission_denied=False,
+    )
 
 
 def _nearest(folder: Path) -> tuple[Path, tuple[int, int]]:
