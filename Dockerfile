@@ -1,0 +1,30 @@
+# The image of the service: two stages from the same base, so that what was compiled in the first runs in the second.
+FROM python:3.13-slim-trixie AS build
+WORKDIR /build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv --without-pip /opt/httpserver
+# dependencies before the source: they change less often, and the layer stays
+COPY requirements/runtime.txt .
+RUN python -m pip --python /opt/httpserver/bin/python install --require-hashes -r runtime.txt
+COPY service /opt/httpserver/app/service
+# compiled here, because the root file system is read-only where it runs
+RUN python -m compileall -q --invalidation-mode unchecked-hash /opt/httpserver/app /opt/httpserver/lib
+
+FROM python:3.13-slim-trixie
+ARG VERSION=0.1.0 REVISION=unknown
+LABEL org.opencontainers.image.title="httpserver" \
+      org.opencontainers.image.description="The reference cloud-native HTTP service in Python" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# no pip in what runs: nothing is installed there, and nothing should be
+RUN python -m pip uninstall --yes --quiet --root-user-action=ignore pip 2>/dev/null || rm -rf /usr/lib/python3/dist-packages/pip
+COPY --from=build /opt/httpserver /opt/httpserver
+ENV PATH=/opt/httpserver/bin:$PATH PYTHONPATH=/opt/httpserver/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+WORKDIR /opt/httpserver/app
+USER 10001:10001
+EXPOSE 8099 9090
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9090/livez', timeout=2)"]
+ENTRYPOINT ["python", "-m", "service"]
+CMD ["serve", "--port", "8099"]
