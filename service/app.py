@@ -7,6 +7,7 @@ out for good by deleting its folder and its line in `_features`.
 
 import asyncio
 import os
+import random
 import signal
 import tempfile
 import time
@@ -161,8 +162,20 @@ def _features(store: SettingsStore, metrics: Metrics) -> list[Route]:
     """Return the routes of the features that are switched on."""
     routes: list[Route] = []
     if store.current.demo.enabled:
-        routes += demo.routes(store, metrics)
+        routes += demo.routes(_samples(store, metrics))
     return routes
+
+
+def _samples(store: SettingsStore, metrics: Metrics) -> demo.Samples:
+    server = store.current.server
+    admin_port = server.admin.port if server.admin.enabled else None
+    return demo.Samples(
+        demo.Identity(name=server.name, version=__version__, admin_port=admin_port),
+        settings=lambda: store.current.demo,
+        flags=lambda: store.current.flags,
+        uniform=random.uniform,
+        observe=metrics.random_delay.observe,
+    )
 
 
 def _admin(health: Health, metrics: Metrics) -> Application:
