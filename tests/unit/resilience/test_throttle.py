@@ -1,0 +1,126 @@
+"""Token buckets by a clock that the test turns."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.resilience.throttle import KeyedThrottle, TokenBucket
+
+
+class Clock:
+    """A clock that stands still until it is told otherwise."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_full_bucket_grants_its_capacity_at_once():
+    """A burst of the capacity passes, the next call has to wait."""
+    bucket = TokenBucket(3, 1, Clock())
+
+    assert [bucket.try_acquire() for _ in range(4)] == [0.0, 0.0, 0.0, 1.0]
+
+
+def test_waiting_as_told_grants():
+    """After the seconds that a refusal told, the same call is granted."""
+    clock = Clock()
+    bucket = TokenBucket(2, 0.5, clock)
+    bucket.try_acquire(2)
+
+    clock.now += bucket.try_acquire()
+
+    assert bucket.try_acquire() == 0.0
+
+
+def test_refusal_takes_nothing():
+    """Refused calls do not put off the next grant."""
+    bucket = TokenBucket(1, 1, Clock())
+    bucket.try_acquire()
+
+    waits = {bucket.try_acquire() for _ in range(5)}
+
+    assert {1.0} == waits
+
+
+def test_idle_bucket_holds_no_more_than_its_capacity():
+    """A long pause earns no more than one burst."""
+    clock = Clock()
+    bucket = TokenBucket(2, 1, clock)
+    clock.now += 3600
+
+    assert [bucket.try_acquire() for _ in range(3)] == [0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(("capacity", "rate"), [(0, 1), (1, 0), (-1, 1), (1, -1)])
+def test_bucket_that_could_never_grant_is_refused(capacity, rate):
+    """Capacity and rate must be above 0."""
+    with pytest.raises(ValueError, match="above 0"):
+        TokenBucket(capacity, rate)
+
+
+@pytest.mark.parametrize("n", [0, -1, 3.5])
+def test_amount_that_could_never_be_granted_is_refused(n):
+    """More than the capacity would wait forever; nothing and less make no sense."""
+    with pytest.raises(ValueError, match="at most the capacity"):
+        TokenBucket(3, 1, Clock()).try_acquire(n)
+
+
+@given(
+    capacity=st.floats(1, 50),
+    rate=st.floats(0.01, 50),
+    steps=st.lists(st.tuples(st.floats(0, 20), st.floats(0.1, 1)), max_size=60),
+)
+def test_no_window_grants_more_than_capacity_and_refill(capacity, rate, steps):
+    """In any window of t seconds at most capacity + rate * t tokens are granted."""
+    clock = Clock()
+    bucket = TokenBucket(capacity, rate, clock)
+    grants = []
+    for pause, amount in steps:
+        clock.now += pause
+        if bucket.try_acquire(amount) == 0.0:
+            grants.append((clock.now, amount))
+
+    for first, (begin, _) in enumerate(grants):
+        total = 0.0
+        for end, amount in grants[first:]:
+            total += amount
+            assert total <= capacity + rate * (end - begin) + 1e-6
+
+
+def test_keys_have_buckets_of_their_own():
+    """One key's burst takes nothing from another."""
+    throttle = KeyedThrottle(lambda: (1, 1), clock=Clock())
+    throttle.try_acquire("a")
+
+    assert throttle.try_acquire("a") == 1.0
+    assert throttle.try_acquire("b") == 0.0
+
+
+def test_least_recently_used_key_is_forgotten():
+    """The memory is bounded, and a key in use stays."""
+    throttle = KeyedThrottle(lambda: (1, 1), max_keys=2, clock=Clock())
+    for key in ("a", "b", "a", "c"):
+        throttle.try_acquire(key)
+
+    assert len(throttle) == 2
+    assert throttle.try_acquire("a") == 1.0
+    assert throttle.try_acquire("b") == 0.0
+
+
+def test_new_limits_take_effect_at_the_next_call():
+    """A reload of the limits holds for keys that are known."""
+    limits = [(1.0, 1.0)]
+    throttle = KeyedThrottle(lambda: limits[0], clock=Clock())
+    throttle.try_acquire("a")
+    limits[0] = (2.0, 1.0)
+
+    assert [throttle.try_acquire("a") for _ in range(3)] == [0.0, 0.0, 1.0]
+
+
+def test_throttle_without_memory_is_refused():
+    """A throttle that remembers no key would limit nothing."""
+    with pytest.raises(ValueError, match="max_keys"):
+        KeyedThrottle(lambda: (1, 1), max_keys=0)
