@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import uvloop
+from structlog.contextvars import bind_contextvars
 
 from service import __version__, demo
 from service.config import SettingsStore
@@ -225,6 +226,7 @@ async def _serve_alone(store: SettingsStore) -> int:
 
 async def _serve_as_worker(store: SettingsStore, inherited: Inherited) -> int:
     """Serve on the parent's sockets, without an admin port."""
+    bind_contextvars(worker=os.getpid())
     process = _Process(store, on_ready=inherited.report_ready)
     shared = Path(os.environ[MULTIPROCESS_VARIABLE])
     service = create_service(store, phase=process.phase, multiprocess_dir=shared)

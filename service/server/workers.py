@@ -118,6 +118,7 @@ class WorkerPool:
         self._on_exit = on_exit
         self._sockets: list[socket.socket] = []
         self._running: dict[int, asyncio.subprocess.Process] = {}
+        self._ready: set[int] = set()
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = False
         self._failed = 0
@@ -152,13 +153,13 @@ class WorkerPool:
 
     async def check(self) -> None:
         """
-        Return when every worker runs.
+        Return when every worker is ready.
 
         Raises:
             RuntimeError: One is gone and its successor is not up yet.
         """
-        if len(self._running) < self._count:
-            msg = f"{len(self._running)} of {self._count} workers run"
+        if len(self._ready) < self._count:
+            msg = f"{len(self._ready)} of {self._count} workers are ready"
             raise RuntimeError(msg)
 
     def begin_drain(self) -> None:
@@ -196,9 +197,12 @@ class WorkerPool:
             process = await self._spawn(number, ready)
             code = await process.wait()
             del self._running[process.pid]
+            was_ready = process.pid in self._ready
+            self._ready.discard(process.pid)
             self._on_exit(process.pid)
             if self._stopping:
-                self._failed += code != 0
+                # one that was still starting had nothing to lose
+                self._failed += was_ready and code != 0
                 return
             self._log.error("worker_died", worker=number, pid=process.pid, code=code)
             await asyncio.sleep(RESTART_DELAY)
@@ -225,19 +229,21 @@ class WorkerPool:
             },
             pass_fds=(*listeners, status_write, self._control[0]),
             stdin=subprocess.DEVNULL,
+            start_new_session=True,  # a terminal's Ctrl-C is the parent's to pass on
         )
         os.close(status_write)
         self._running[process.pid] = process
         self._log.info("worker_started", worker=number, pid=process.pid)
-        self._watch_status(status_read, ready)
+        self._watch_status(status_read, process.pid, ready)
         return process
 
-    def _watch_status(self, pipe: int, ready: asyncio.Event) -> None:
+    def _watch_status(self, pipe: int, pid: int, ready: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
 
         def readable() -> None:
             loop.remove_reader(pipe)
             if os.read(pipe, 1):
+                self._ready.add(pid)
                 ready.set()
             os.close(pipe)
 

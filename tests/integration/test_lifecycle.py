@@ -228,7 +228,7 @@ async def test_worker_processes_share_port_metrics_and_stop():
     wanted = 'http_requests_total{method="GET",route="/hello",status="200"} 30.0'
     assert wanted in text
     assert len(pids) == 2
-    assert code == 0
+    assert code == 0, service.log
 
 
 async def replace_worker(service, client, pid: int) -> None:

@@ -64,9 +64,11 @@ class ServiceProcess:
                 return line
 
     def await_ready(self) -> None:
-        self.await_event("lifecycle", phase="ready")
+        """Wait until the process itself is ready, its workers included."""
+        while "worker" in self.await_event("lifecycle", phase="ready"):
+            continue
         for line in self.log:
-            if line["event"] == "listening":
+            if line["event"] == "listening" and "worker" not in line:
                 self.ports[line["server"]] = line["port"]
 
     def signal(self, number: int) -> None:
