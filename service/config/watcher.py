@@ -104,12 +104,16 @@ class SettingsWatcher:
         if watch is None:
             self._stopping.wait(self._interval)
             return
-        watch.watch(
-            int(_LONGEST_BURST * 1000),
-            int(self._quiet_period * 1000),
-            int(self._interval * 1000),
-            self._stopping,
-        )
+        try:
+            watch.watch(
+                int(_LONGEST_BURST * 1000),
+                int(self._quiet_period * 1000),
+                int(self._interval * 1000),
+                self._stopping,
+            )
+        except (OSError, RuntimeError) as error:
+            self._log.warning("settings_watch_failed", reason=str(error))
+            self._stopping.wait(self._interval)
 
     def _refresh(self) -> None:
         if self._stopping.is_set():

@@ -224,6 +224,26 @@ async def test_without_the_kernels_help_changes_are_found_by_looking(file):
     assert "Too many open files" in failures[0]["reason"]
 
 
+async def test_watch_that_fails_later_leaves_looking(file):
+    """A watch that breaks while it waits does not end the thread."""
+
+    class Broken:
+        def watch(self, *_: object) -> NoReturn:
+            raise RuntimeError("no more")
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    service = Watched(only(config=file))
+    watcher = SettingsWatcher(
+        service.store, interval=0.05, watch=lambda folders: Broken()
+    )
+    await watcher.start()
+    file.write_text(text(2))
+    await service.until("changed")
+    await watcher.stop()
+
+
 async def test_failure_of_a_look_does_not_end_the_watch(file):
     """What nobody thought of is logged, and the next change is seen."""
     service = Watched(only(config=file))

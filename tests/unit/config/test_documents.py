@@ -119,7 +119,7 @@ def test_yaml_that_is_not_wanted_is_refused_with_its_line(text, line, reason):
 
 @pytest.mark.parametrize(
     "text",
-    ["key: !hunter2", "key: !e!hunter2 x", "key: *hunter2", "key: &hunter2 x"],
+    ["key: !hunter2", "key: !hunter2!x y", "key: *hunter2", "key: &hunter2 x"],
 )
 def test_text_that_lacks_its_quotes_is_not_told(text):
     """A secret that happens to be YAML syntax stays out of the reason."""

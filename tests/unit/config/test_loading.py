@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from service.config import load
 from service.config.leaves import leaves
-from service.config.loading import value_at
+from service.config.loading import disagreements, value_at
 from service.errors import SettingsError
 from service.settings import LogSettings, Settings
 from tests.support.settings_files import KubernetesMount, only
@@ -207,6 +208,19 @@ def test_secret_that_cannot_be_read_is_a_problem(tmp_path):
 
     assert problems(secrets=tmp_path) == [
         "secrets:login__users: can't be read: No such file or directory"
+    ]
+
+
+def test_disagreement_that_names_one_setting_stands_where_it_does():
+    """What a field's own check says is told at the origin of its value."""
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"log": {"level": "x"}})
+    found = disagreements(
+        caught.value, values={"log.level": "x"}, origins={"log.level": "/x.yaml:2"}
+    )
+
+    assert [(problem.place, problem.key) for problem in found] == [
+        ("/x.yaml:2", "log.level")
     ]
 
 

@@ -226,6 +226,7 @@ def test_changed_secret_is_named_and_never_shown(tmp_path, log):
 
     assert store.current.login.token_key == SecretStr("b" * 32)
     assert log[0]["changed"] == ["login.token_key"]
+    assert log[0]["values"] == {}
     assert "bbb" not in str(log)
 
 
