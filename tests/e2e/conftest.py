@@ -56,6 +56,7 @@ def applied():
     with namespace("httpserver") as ns:
         kubectl("apply", "-k", "k8s/overlays/local")
         ns.await_rollout()
+        ns.await_https()
         yield ns
 
 

@@ -2,31 +2,33 @@
 
 import pytest
 
-from tests.support.cluster import await_value, get_json, helm, namespace
+from tests.support.cluster import await_value, helm, namespace
 
 NAMESPACE = "httpserver-chart"
+HOST = "chart.example.com"
 
 
 @pytest.fixture(scope="module")
 def installed(image):
     """The chart, installed with TLS by a CA of its own."""
     name, tag = image
-    with namespace(NAMESPACE) as ns:
+    with namespace(NAMESPACE, host=HOST) as ns:
         helm(
             "install", "httpserver", "helm/httpserver", "--namespace", NAMESPACE,
             "--create-namespace", "--wait", "--timeout", "240s",
             "--values", "helm/httpserver/ci/own-ca-values.yaml",
             "--set", f"image.repository={name},image.tag={tag}",
             "--set", "image.pullPolicy=IfNotPresent",
+            "--set", f"ingress.hosts[0].host={HOST}",
         )  # fmt: skip
+        ns.await_https()
         yield ns
         helm("uninstall", "httpserver", "--namespace", NAMESPACE, "--wait")
 
 
 def test_https_answers_with_a_certificate_of_our_ca(installed):
     """The chart brings its own certificate chain."""
-    with installed.https() as client:
-        assert get_json(client, "/version")["name"] == "httpserver"
+    assert installed.ask("/version").json()["name"] == "httpserver"
 
 
 def test_charts_own_tests_pass(installed):

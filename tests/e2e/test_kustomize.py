@@ -1,25 +1,24 @@
 """`kubectl apply -k`: HTTPS by our own CA, live settings, lossless rollouts."""
 
+import asyncio
 import json
 import ssl
 
 import httpx2
 import pytest
 
-from tests.support.cluster import Load, ask, await_value, get_json, loaded
+from tests.support.cluster import Load, await_value, loaded
 
 
 def test_https_is_verified_against_our_own_ca(applied):
     """The ingress answers with a certificate that cert-manager issued from our CA."""
-    with applied.https() as client:
-        answer = get_json(client, "/version")
-        certificate = applied.get("certificate", "httpserver-tls")
+    answer = applied.ask("/version").json()
+    certificate = applied.get("certificate", "httpserver-tls")
 
     assert answer["name"] == "httpserver"
     assert certificate["spec"]["issuerRef"]["name"] == "httpserver-ca"
-    with httpx2.Client(verify=ssl.create_default_context()) as stranger:
-        with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-            ask(stranger, "/version")
+    with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        applied.ask("/version", trust=ssl.create_default_context())
 
 
 def test_pods_are_guaranteed_restricted_and_ready(applied):
@@ -34,8 +33,7 @@ def test_pods_are_guaranteed_restricted_and_ready(applied):
 
 def test_public_port_does_not_serve_metrics(applied):
     """Metrics stay on the admin port."""
-    with applied.https() as client:
-        assert ask(client, "/metrics").status_code == 404
+    assert applied.ask("/metrics").status_code == 404
 
 
 def test_log_level_changes_live_without_a_restart(applied):
@@ -62,9 +60,7 @@ def test_log_level_changes_live_without_a_restart(applied):
 async def test_rollout_under_load_loses_no_request(applied):
     """`kubectl rollout restart` through the ingress: every request is answered."""
     load: Load
-    async with loaded(applied.ca(), "/delay/0.1") as load:
-        import asyncio
-
+    async with loaded(applied, "/delay/0.1") as load:
         for _ in range(2):
             await asyncio.to_thread(
                 applied.kubectl, "rollout", "restart", "deployment/httpserver"

@@ -13,14 +13,12 @@ from typing import Any, TypeVar
 
 import httpx2
 
-__all__ = ["Load", "Namespace", "await_value", "get_json", "helm", "kubectl", "loaded"]
+__all__ = ["Load", "Namespace", "await_value", "helm", "kubectl", "loaded", "namespace"]
 
 T = TypeVar("T")
 
 INGRESS = "127.0.0.1"
 """Address of the ingress controller; a kind cluster maps its ports here too."""
-
-HOST = "httpserver.example.com"
 
 
 def kubectl(*arguments: str, stdin: str | None = None, limit: float = 300) -> str:
@@ -61,9 +59,9 @@ def await_value(
 class Namespace:
     """One namespace of the cluster with a service in it."""
 
-    def __init__(self, name: str, *, deployment: str = "httpserver") -> None:
+    def __init__(self, name: str, *, host: str = "httpserver.example.com") -> None:
         self.name = name
-        self.deployment = deployment
+        self.host = host
 
     def kubectl(self, *arguments: str, **options: Any) -> str:
         return kubectl("-n", self.name, *arguments, **options)
@@ -72,7 +70,7 @@ class Namespace:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
     def await_rollout(self) -> None:
-        target = f"deployment/{self.deployment}"
+        target = "deployment/httpserver"
         self.kubectl("rollout", "status", target, "--timeout=240s")
 
     def pods(self) -> list[dict[str, Any]]:
@@ -99,27 +97,35 @@ class Namespace:
         secret = self.get("secret", "httpserver-tls")
         return base64.b64decode(secret["data"]["ca.crt"]).decode()
 
-    def https(self, **options: Any) -> httpx2.Client:
-        """A client that trusts our CA alone and checks the certificate's name."""
-        context = ssl.create_default_context(cadata=self.ca())
-        return httpx2.Client(verify=context, timeout=30, **options)
+    def trust(self) -> ssl.SSLContext:
+        """What a client needs that trusts our CA alone."""
+        return ssl.create_default_context(cadata=self.ca())
+
+    def await_https(self) -> None:
+        """Wait until the ingress controller has taken up host and certificate."""
+
+        def answer() -> str:
+            try:
+                return str(self.ask("/livez").status_code)
+            except httpx2.HTTPError as error:
+                return repr(error)
+
+        await_value(answer, lambda status: status == "200", limit=60)
+
+    def ask(self, path: str, *, trust: ssl.SSLContext | None = None) -> httpx2.Response:
+        """Ask the ingress by its address, with the name and the SNI of the host."""
+        with httpx2.Client(verify=trust or self.trust(), timeout=30) as client:
+            return client.get(f"https://{INGRESS}{path}", **self.named())
+
+    def named(self) -> dict[str, Any]:
+        """Options of a request to the ingress' address for the host."""
+        return {
+            "headers": {"host": self.host},
+            "extensions": {"sni_hostname": self.host},
+        }
 
     def delete(self) -> None:
         kubectl("delete", "namespace", self.name, "--ignore-not-found", "--wait=true")
-
-
-def get_json(client: httpx2.Client, path: str) -> Any:
-    """Ask the ingress for *path* by its address, with name and SNI of the host."""
-    return ask(client, path).raise_for_status().json()
-
-
-def ask(client: httpx2.Client, path: str, **options: Any) -> httpx2.Response:
-    return client.get(
-        f"https://{INGRESS}{path}",
-        headers={"host": HOST},
-        extensions={"sni_hostname": HOST},
-        **options,
-    )
 
 
 class Load:
@@ -136,16 +142,16 @@ class Load:
 
 @contextlib.asynccontextmanager
 async def loaded(
-    ca: str, path: str, *, clients: int = 8, pause: float = 0.05
+    ns: Namespace, path: str, *, clients: int = 8, pause: float = 0.05
 ) -> AsyncIterator[Load]:
     """Send requests through the ingress on kept-alive connections, without retries."""
-    context = ssl.create_default_context(cadata=ca)
+    trust = ns.trust()
     load = Load()
 
     async def one() -> None:
-        async with httpx2.AsyncClient(verify=context, timeout=20) as client:
+        async with httpx2.AsyncClient(verify=trust, timeout=20) as client:
             while load.running:
-                load.answers[await _outcome(client, path)] += 1
+                load.answers[await _outcome(client, ns, path)] += 1
                 await asyncio.sleep(pause)
 
     async with asyncio.TaskGroup() as group:
@@ -157,22 +163,18 @@ async def loaded(
             load.running = False
 
 
-async def _outcome(client: httpx2.AsyncClient, path: str) -> str:
+async def _outcome(client: httpx2.AsyncClient, ns: Namespace, path: str) -> str:
     try:
-        answer = await client.get(
-            f"https://{INGRESS}{path}",
-            headers={"host": HOST},
-            extensions={"sni_hostname": HOST},
-        )
+        answer = await client.get(f"https://{INGRESS}{path}", **ns.named())
     except httpx2.HTTPError as error:
         return type(error).__name__
     return str(answer.status_code)
 
 
 @contextlib.contextmanager
-def namespace(name: str) -> Iterator[Namespace]:
+def namespace(name: str, **options: Any) -> Iterator[Namespace]:
     """Give a namespace that is not there yet and is gone afterwards."""
-    result = Namespace(name)
+    result = Namespace(name, **options)
     result.delete()
     try:
         yield result
