@@ -41,7 +41,7 @@ from service.server.responses import Response
 from service.server.routes import Route
 from service.server.typed_routes import TypedRoutes
 from service.server.workers import Inherited, WorkerPool
-from service.settings import Settings
+from service.settings import LoginSettings, Settings
 
 __all__ = ["Service", "create_app", "create_service", "run"]
 
@@ -164,6 +164,8 @@ def _features(store: SettingsStore, metrics: Metrics) -> list[Route]:
     routes: list[Route] = []
     if store.current.demo.enabled:
         routes += demo.routes(_samples(store, metrics))
+    if store.current.login.enabled:
+        routes += demo.login_routes(_login(store, metrics))
     return routes
 
 
@@ -176,6 +178,17 @@ def _samples(store: SettingsStore, metrics: Metrics) -> demo.Samples:
         flags=lambda: store.current.flags,
         uniform=random.uniform,
         observe=metrics.random_delay.observe,
+    )
+
+
+def _login(store: SettingsStore, metrics: Metrics) -> demo.Login:
+    def settings() -> LoginSettings:
+        return store.current.login
+
+    return demo.Login(
+        settings=settings,
+        tokens=demo.Tokens(issuer=store.current.server.name, settings=settings),
+        count=lambda result: metrics.logins.labels(result).inc(),
     )
 
 

@@ -1,5 +1,7 @@
 """Sample routes: a slow front door, an echo, a login, what clients are tried with."""
 
+from service.demo.login import Login, login_routes
 from service.demo.routes import Identity, Samples, routes
+from service.demo.tokens import Tokens
 
-__all__ = ["Identity", "Samples", "routes"]
+__all__ = ["Identity", "Login", "Samples", "Tokens", "login_routes", "routes"]
