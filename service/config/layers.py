@@ -5,7 +5,6 @@ Every layer is checked by itself and to its end, so that a bad value is found ev
 a higher source hides it, and all problems are told at once.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,40 +14,18 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from service.config.documents import Document, DocumentError, parse
-from service.config.leaves import ENVIRONMENT_PREFIX, Leaf, leaves, sections
+from service.config.leaves import Leaf, leaves, sections
 from service.config.problems import Problem, did_you_mean
 from service.config.texts import TextError, value_of
 
 __all__ = [
-    "CONFIG_VARIABLE",
-    "SECRETS_VARIABLE",
     "Flag",
     "Layer",
-    "environment_layer",
     "file_layer",
     "flags_layer",
     "reason_of",
     "secrets_layer",
 ]
-
-CONFIG_VARIABLE = "HTTPSERVER_CONFIG"
-"""Variable that names the settings file."""
-
-SECRETS_VARIABLE = "HTTPSERVER_SECRETS_DIR"
-"""Variable that names the secrets folder."""
-
-_SERVICE_LINK = re.compile(
-    r"HTTPSERVER_(\w+_)?SERVICE_(HOST|PORT(_\w+)?)"
-    r"|HTTPSERVER_(\w+_)?PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)"
-)
-"""
-Names that the kubelet sets for a Service `httpserver` or `httpserver-…`.
-
-Source: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
-"""
-
-_SERVICE_LINK_URL = re.compile(r"HTTPSERVER_(\w+_)?PORT(_\d+_(TCP|UDP|SCTP))?")
-"""The same, where the value is `tcp://address:port`; with another it is a mistake."""
 
 _SUGGESTIONS = 100
 """Problems of a layer up to which near names are sought, which takes its time."""
@@ -70,7 +47,7 @@ class Flag:
 
     option: str
     key: str
-    value: Any
+    value: Any = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,31 +165,6 @@ def secrets_layer(files: Mapping[str, bytes]) -> Layer:
     return layer
 
 
-def environment_layer(environ: Mapping[str, str]) -> Layer:
-    """
-    Return what the environment gives.
-
-    Args:
-        environ: All of it; variables that are not ours are passed over.
-    """
-    layer = Layer()
-    by_name = {leaf.variable: leaf for leaf in leaves().values()}
-    ours = sorted(name for name in environ if name.startswith(ENVIRONMENT_PREFIX))
-    for name in ours:
-        place = f"env:{name}"
-        if name in by_name:
-            layer.give_text(by_name[name], environ[name], place=place)
-        elif name in {CONFIG_VARIABLE, SECRETS_VARIABLE}:
-            if not environ[name]:
-                layer.problems.append(Problem(place=place, reason="is empty"))
-        elif not _is_service_link(name, environ[name]):
-            known = [*by_name, CONFIG_VARIABLE, SECRETS_VARIABLE]
-            near = did_you_mean(name, known, prefix=ENVIRONMENT_PREFIX)
-            reason = f"no such setting{near}"
-            layer.problems.append(Problem(place=place, reason=reason))
-    return layer
-
-
 def flags_layer(flags: Iterable[Flag]) -> Layer:
     """
     Return what the command line gives.
@@ -282,15 +234,6 @@ def _places(document: Document, *, path: Path) -> Place:
         return str(path)
 
     return place
-
-
-def _is_service_link(name: str, value: str) -> bool:
-    if "__" in name:
-        return False
-    if _SERVICE_LINK.fullmatch(name):
-        return True
-    is_url = value.startswith(("tcp://", "udp://", "sctp://"))
-    return is_url and _SERVICE_LINK_URL.fullmatch(name) is not None
 
 
 def _plain_numbers(value: Any) -> Any:

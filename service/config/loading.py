@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from service.config.environment import environment_layer
 from service.config.layers import (
     Layer,
-    environment_layer,
     file_layer,
     flags_layer,
     reason_of,

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from service.config.layers import CONFIG_VARIABLE, SECRETS_VARIABLE, Flag
+from service.config.environment import CONFIG_VARIABLE, SECRETS_VARIABLE
+from service.config.layers import Flag
 from service.config.problems import Problem
 from service.settings import Settings
 
@@ -34,8 +35,8 @@ class Snapshot:
         problems: What could not be read.
     """
 
-    config: bytes | None
-    secrets: dict[str, bytes] | None
+    config: bytes | None = field(repr=False)
+    secrets: dict[str, bytes] | None = field(repr=False)
     problems: tuple[Problem, ...]
 
     @property

@@ -74,7 +74,7 @@ class SettingsStore:
         self._metrics = metrics or NoReloadMetrics()
         self._subscribers: tuple[Subscriber, ...] = ()
         self._lock = threading.RLock()
-        self._log = get_logger("service.config")
+        self._log = get_logger("httpserver.config")
 
     @classmethod
     def of(cls, settings: Settings) -> Self:

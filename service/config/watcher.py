@@ -55,7 +55,7 @@ class SettingsWatcher:
         self._stopping = threading.Event()
         self._watching = threading.Event()
         self._thread: threading.Thread | None = None
-        self._log = get_logger("service.config")
+        self._log = get_logger("httpserver.config")
 
     async def start(self) -> None:
         """Watch; returns when a change from now on is noticed."""

@@ -14,6 +14,14 @@ LIMIT = 60.0
 """Seconds that a command may take before the test fails."""
 
 
+ON_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Program that makes its standard input the terminal of the command it becomes."""
+
+
 def environment(**more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("HTTPSERVER_")}
     return kept | more
@@ -115,11 +123,17 @@ def test_full_disk_is_one_line():
 
 def typed(*arguments: str, keys: list[bytes]) -> tuple[int, str]:
     """Run a command on a terminal; each key is typed after the next prompt."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(
-            sys.executable, [sys.executable, "-m", "service", *arguments], environment()
-        )
+    terminal, inside = pty.openpty()
+    command = [sys.executable, "-m", "service", *arguments]
+    process = subprocess.Popen(
+        [sys.executable, "-c", ON_TERMINAL, *command],
+        env=environment(),
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+    )
+    os.close(inside)
     shown = b""
     while True:
         try:
@@ -133,7 +147,7 @@ def typed(*arguments: str, keys: list[bytes]) -> tuple[int, str]:
             os.write(terminal, keys.pop(0))
             shown += b"|"
     os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+    return process.wait(timeout=LIMIT), shown.decode()
 
 
 def test_password_is_asked_for_twice_and_not_shown():

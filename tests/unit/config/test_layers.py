@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from service.config.environment import environment_layer
 from service.config.layers import (
     Flag,
     Layer,
-    environment_layer,
     file_layer,
     flags_layer,
     secrets_layer,

@@ -211,6 +211,14 @@ def test_secret_that_cannot_be_read_is_a_problem(tmp_path):
     ]
 
 
+def test_what_is_read_does_not_show_itself(tmp_path):
+    """A trace or debugger that prints sources and snapshot prints no secret."""
+    (tmp_path / "login__token_key").write_text(KEY)
+    sources = only(secrets=tmp_path, environ={"X": KEY}, flags={"login.token_key": KEY})
+
+    assert KEY not in f"{sources!r} {sources.read()!r}"
+
+
 def test_disagreement_that_names_one_setting_stands_where_it_does():
     """What a field's own check says is told at the origin of its value."""
     with pytest.raises(ValidationError) as caught:
