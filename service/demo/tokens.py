@@ -83,13 +83,13 @@ class Tokens:
         """
         try:
             claims = self._decode(token)
+            username, left = claims["sub"], int(claims["exp"]) - int(self._now())
         # deep nesting in a forged head ends in RecursionError
         except (jwt.PyJWTError, ValueError, RecursionError):
-            claims = {"exp": 0, "sub": ""}
-        left = claims["exp"] - int(self._now())
+            left = 0
         if left <= 0:
             raise self.refusal("The token is not valid, or its time is over.")
-        return Claims(username=claims["sub"], expires_in=left)
+        return Claims(username=username, expires_in=left)
 
     def refusal(self, detail: str) -> Unauthorized:
         """Return the 401 for a token that was sent (RFC 6750 §3.1)."""
