@@ -38,10 +38,11 @@ from service.server.lifecycle import CheckedPart, Lifecycle, MainServer, Part, P
 from service.server.listener import Server, ServerThread
 from service.server.probes import Check, Health, probe_routes
 from service.server.responses import Response
-from service.server.routes import Route
+from service.server.routes import Handler, Route
 from service.server.typed_routes import TypedRoutes
 from service.server.workers import Inherited, WorkerPool
 from service.settings import LoginSettings, Settings
+from service.web import Pages
 
 __all__ = ["Service", "create_app", "create_service", "run"]
 
@@ -161,15 +162,16 @@ def _logged(store: SettingsStore) -> Callable[[RequestContext], bool]:
 
 def _features(store: SettingsStore, metrics: Metrics) -> list[Route]:
     """Return the routes of the features that are switched on."""
-    routes: list[Route] = []
+    pages = Pages()
+    routes = pages.routes()
     if store.current.demo.enabled:
-        routes += demo.routes(_samples(store, metrics))
+        routes += demo.routes(_samples(store, metrics, page=pages.front))
     if store.current.login.enabled:
         routes += demo.login_routes(_login(store, metrics))
     return routes
 
 
-def _samples(store: SettingsStore, metrics: Metrics) -> demo.Samples:
+def _samples(store: SettingsStore, metrics: Metrics, *, page: Handler) -> demo.Samples:
     server = store.current.server
     admin_port = server.admin.port if server.admin.enabled else None
     return demo.Samples(
@@ -178,6 +180,7 @@ def _samples(store: SettingsStore, metrics: Metrics) -> demo.Samples:
         flags=lambda: store.current.flags,
         uniform=random.uniform,
         observe=metrics.random_delay.observe,
+        page=page,
     )
 
 

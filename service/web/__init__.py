@@ -1,0 +1,5 @@
+"""The pages: what a browser gets to see of the service."""
+
+from service.web.pages import Pages
+
+__all__ = ["Pages"]

@@ -1,0 +1,95 @@
+"""
+The pages and their files, served from the package, from memory.
+
+Everything comes from this service and nothing is inline, so that the pages work under
+`default-src 'self'` and in a cluster without a way out. Browsers may keep each file and
+ask whether it changed: the answer is mostly 304.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+
+from service.errors import NotFound
+from service.server.context import RequestContext
+from service.server.responses import Response
+from service.server.routes import Route
+
+__all__ = ["Pages"]
+
+_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+"""Types by the end of the name; a file with another end is not served."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asset:
+    """One file as it is sent."""
+
+    body: bytes
+    media_type: str
+    etag: str
+
+
+class Pages:
+    """The page at `/`, the API document at `/docs`, and the files of both."""
+
+    def __init__(self) -> None:
+        self._assets = _read_assets()
+
+    def routes(self) -> list[Route]:
+        """Return the routes; `/` is not among them, as `front` shares its path."""
+        return [
+            Route(path="/docs", handler=self.docs),
+            Route(path="/assets/{name}", handler=self.asset),
+        ]
+
+    async def front(self, ctx: RequestContext) -> Response:
+        """Answer the page."""
+        return _answer(ctx, self._assets["page.html"])
+
+    async def docs(self, ctx: RequestContext) -> Response:
+        """Answer the page that shows `/openapi.json`."""
+        return _answer(ctx, self._assets["docs.html"])
+
+    async def asset(self, ctx: RequestContext) -> Response:
+        """
+        Answer a file of the pages.
+
+        Raises:
+            NotFound: There is no such file.
+        """
+        asset = self._assets.get(ctx.path_params["name"])
+        if asset is None:
+            raise NotFound("Nothing is at this path.")
+        return _answer(ctx, asset)
+
+
+def _read_assets() -> dict[str, _Asset]:
+    """Return the files of the package's folder `assets` by name."""
+    found = {}
+    for file in files("service.web").joinpath("assets").iterdir():
+        media_type = _TYPES.get(file.name.rpartition(".")[2])
+        if media_type is not None:
+            body = file.read_bytes()
+            etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+            found[file.name] = _Asset(body=body, media_type=media_type, etag=etag)
+    return found
+
+
+def _answer(ctx: RequestContext, asset: _Asset) -> Response:
+    """Return the file, or 304 when the client has it (RFC 9110 §13.1.2)."""
+    headers = {"etag": asset.etag, "cache-control": "no-cache"}
+    if _has(ctx.headers.get("if-none-match", ""), asset.etag):
+        return Response(status=304, headers=headers)
+    return Response(asset.body, media_type=asset.media_type, headers=headers)
+
+
+def _has(if_none_match: str, etag: str) -> bool:
+    """Whether the client's tags name *etag*; proxies may have made it weak."""
+    tags = (tag.strip().removeprefix("W/") for tag in if_none_match.split(","))
+    return any(tag in ("*", etag) for tag in tags)
