@@ -1,0 +1,69 @@
+"""Questions to a Prometheus, and one of our own for a test."""
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+
+__all__ = ["Prometheus", "running"]
+
+
+class Prometheus:
+    """A Prometheus server, by its URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """Return labels and value of each series that *expression* gives now."""
+        answer = httpx2.get(
+            f"{self.url}/api/v1/query", params={"query": expression}, timeout=10
+        )
+        result = answer.raise_for_status().json()["data"]["result"]
+        return [(each["metric"], float(each["value"][1])) for each in result]
+
+    def value(self, expression: str) -> float | None:
+        """Return the value of the one series that *expression* gives, or None."""
+        result = self.query(expression)
+        return result[0][1] if len(result) == 1 else None
+
+
+@contextlib.contextmanager
+def running(config: str, folder: Path) -> Iterator[Prometheus]:
+    """Run a Prometheus with *config* on a free port of the loopback interface."""
+    program = shutil.which("prometheus")
+    assert program is not None
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{sock.getsockname()[1]}"
+    (folder / "prometheus.yml").write_text(config)
+    command = [
+        program,
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address={address}",
+    ]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        _await_ready(f"http://{address}", process, folder / "log")
+        yield Prometheus(f"http://{address}")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(300):
+        if process.poll() is not None:
+            raise AssertionError(log.read_text())
+        with contextlib.suppress(httpx2.HTTPError):
+            if httpx2.get(f"{url}/-/ready").status_code == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError("prometheus did not get ready")
