@@ -40,7 +40,7 @@ export class Chart {
     const floor = height - BOTTOM;
     const x = (seconds) => Math.min(seconds / longest * step * data.bounds.length, width - 1);
     this.drawBars(data.counts.slice(0, columns), step, floor);
-    this.drawAxis(longest, x, width, floor);
+    this.drawAxis(longest, x, width, floor, Math.max(...data.counts.slice(0, columns)));
     this.drawMarks(data, x, width, floor);
   }
 
@@ -63,9 +63,15 @@ export class Chart {
     });
   }
 
-  drawAxis(longest, x, width, floor) {
+  drawAxis(longest, x, width, floor, most) {
     this.scenery.replaceChildren();
-    element(this.scenery, "line", { class: "axis", x1: 0, x2: width, y1: floor + 0.5, y2: floor + 0.5 });
+    for (const count of new Set([most, Math.round(most / 2)])) {
+      if (!count) continue;
+      const y = Math.round(floor - count / most * (floor - TOP)) + 0.5;
+      element(this.scenery, "line", { class: "axis", x1: 0, x2: width, y1: y, y2: y });
+      element(this.scenery, "text", { x: 0, y: y - 4 }, count);
+    }
+    element(this.scenery, "line", { class: "floor", x1: 0, x2: width, y1: floor + 0.5, y2: floor + 0.5 });
     for (let i = 0; i <= 4; i += 1) {
       const seconds = longest * i / 4;
       const anchor = i === 0 ? "start" : i === 4 ? "end" : "middle";
@@ -75,15 +81,16 @@ export class Chart {
 
   drawMarks(data, x, width, floor) {
     this.marks.replaceChildren();
-    MARKS.forEach((name, row) => {
-      if (data[name] === null) return;
-      const at = x(data[name]);
-      const y = 14 + row * 16;
-      const right = at > width - 90;
+    const found = MARKS.filter((name) => data[name] !== null);
+    const rows = found.map((name, row) => ({ name, at: x(data[name]), y: 14 + row * 16 }));
+    for (const { name, at, y } of rows) {
       element(this.marks, "line", { class: `mark ${name}`, x1: at, x2: at, y1: y - 11, y2: floor });
+    }
+    for (const { name, at, y } of rows) {  // after the lines, so that none crosses a label
+      const right = at > width - 90;
       element(this.marks, "text", { class: `label ${name}`, x: at + (right ? -6 : 6), y, "text-anchor": right ? "end" : "start" },
         `${name} ${data[name].toFixed(2)} s`);
-    });
+    }
   }
 }
 

@@ -26,7 +26,7 @@ async function introduce() {
   const [link, note] = at("metrics").children;
   if (who.admin_port) {
     link.href = `http://${location.hostname}:${who.admin_port}/metrics`;
-    note.textContent = `on the admin port ${who.admin_port}, where it can be reached`;
+    note.textContent = `on the admin port ${who.admin_port}, if open to you`;
   } else {
     note.textContent = "on the admin port, which can't be linked from here";
   }
@@ -87,6 +87,7 @@ function showTable({ bounds, counts }) {
 
 function showState(hosts) {
   const lost = hosts === 0;
+  at("chart").classList.toggle("stale", lost);
   at("state").className = `state ${lost ? "lost" : "live"}`;
   if (lost) {
     lostSince ??= new Date().toLocaleTimeString();
