@@ -44,6 +44,11 @@ REFUSED = {
         "invalid propertyName",
     ),
     "unknown spread": ('spread="wide"', "value must be one of 'soft', 'hard', 'none'"),
+    "section that is taken away": ("secret=null", "missing property 'secret'"),
+    "list that is taken away": (
+        "networkPolicy.adminFrom=null",
+        "'/networkPolicy': missing property 'adminFrom'",
+    ),
     "host with a path": ('ingress.hosts=[{"host":"example.com/x"}]', "anyOf"),
     # by the templates: two values that do not fit
     "limit below its parts": (
@@ -202,4 +207,11 @@ def test_profiles_fit_the_schema(profile: Path) -> None:
     """The schema itself is valid, and takes every set of values we ship."""
     jsonschema.Draft7Validator.check_schema(SCHEMA)
 
-    jsonschema.validate(yaml.safe_load(profile.read_text()), SCHEMA)
+    jsonschema.validate(merged(VALUES, yaml.safe_load(profile.read_text())), SCHEMA)
+
+
+def merged(below: Any, above: Any) -> Any:
+    """Lay values over others as Helm does."""
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return below | {name: merged(below.get(name), part) for name, part in above.items()}

@@ -90,6 +90,21 @@ app.kubernetes.io/component: test
 {{- $names | compact | uniq | toJson -}}
 {{- end -}}
 
+{{/*
+Number of replicas, or nothing when the HorizontalPodAutoscaler owns it. A field that Helm wrote once and then leaves
+out falls back to its default, and that is 1: turning the autoscaler on would take most of the pods away until it has
+measured. So an upgrade repeats the number that the running Deployment has; a render without a cluster has none.
+*/}}
+{{- define "httpserver.replicas" -}}
+{{- if not .Values.autoscaling.enabled -}}
+{{- .Values.replicas -}}
+{{- else -}}
+{{- with lookup "apps/v1" "Deployment" .Release.Namespace (include "httpserver.fullname" .) -}}
+{{- max 1 (dig "spec" "replicas" 1 .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Port the probes ask: the admin one, or the main one where there is no admin listener. */}}
 {{- define "httpserver.probePort" -}}
 {{- ternary "admin" "http" (dig "server" "admin" "enabled" true .Values.config) -}}

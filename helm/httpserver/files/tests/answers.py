@@ -27,6 +27,7 @@ for _ in range(ATTEMPTS):
     else:
         missing = [text for text in texts if text not in body]
         if answer.status == http.client.OK and not missing:
+            sys.stdout.write(f"{url}: {answer.status} {answer.reason}\n")
             sys.exit(0)
         problem = f"status {answer.status}, missing {missing}"
     finally:
