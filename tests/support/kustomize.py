@@ -1,0 +1,48 @@
+"""The kustomize tree as the tests see it."""
+
+import functools
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.chart import ROOT, need_tool
+
+__all__ = ["BUILDS", "build", "build_text", "pod_template"]
+
+BUILDS = sorted(
+    path.parent.relative_to(ROOT).as_posix()
+    for pattern in ("k8s/overlays/*", "k8s/tests/*", "cert/*")
+    for path in ROOT.glob(f"{pattern}/kustomization.yaml")
+)
+"""Folders that a user, or a test, builds."""
+
+
+@functools.cache
+def build_text(folder: str) -> str:
+    """Return what `kubectl kustomize` makes of *folder*."""
+    command = [need_tool("kubectl"), "kustomize", str(ROOT / folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, done.stderr  # a deprecated field is a complaint too
+    return done.stdout
+
+
+def build(folder: str) -> list[dict[str, Any]]:
+    """Return the objects of *folder*."""
+    return [each for each in yaml.safe_load_all(build_text(folder)) if each]
+
+
+def pod_template(manifests: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the pod template of the one Deployment."""
+    (deployment,) = (each for each in manifests if each["kind"] == "Deployment")
+    template: dict[str, Any] = deployment["spec"]["template"]
+    return template
+
+
+def write(folder: str, target: Path) -> Path:
+    """Write what *folder* builds to a file below *target* and return it."""
+    path = target / "built.yaml"
+    path.write_text(build_text(folder))
+    return path
