@@ -1,81 +1,70 @@
 """
-Structured logs: one line per event, JSON for machines, key=value for people.
+Structured logs: every record of the process in one form, on one stream.
 
-Every record takes the same way, ours through structlog and those of uvicorn, asyncio
-and other libraries through the standard library: fields are bound, secrets masked, and
-one line is written in one call. A line has, in this order:
-
-    timestamp (RFC 3339 in UTC), level, logger, event (snake_case), and the fields
-
-Levels can change while the service runs (`set_levels`).
+Our own events go through structlog to the standard library's loggers, where those of
+uvicorn, asyncio, warnings and other libraries are; one handler at the root writes them
+all. So one setting rules the level of each logger, whoever owns it, and other handlers
+(a test's, an exporter's) see ordinary records.
 """
 
 import contextlib
 import logging
 import sys
-import threading
-import time
 from typing import Any, TextIO
 
-import orjson
 import structlog
+from structlog.stdlib import BoundLogger, filter_by_level
 from structlog.typing import EventDict, Processor
 from typing_extensions import override
 
+from service.observability.log_stream import FIELDS, LineHandler
 from service.settings import LogSettings
 
-__all__ = ["LineHandler", "configure", "get_logger", "json_line", "set_levels"]
+__all__ = ["configure", "get_logger", "line_handler", "set_levels"]
 
-LEAD = ("timestamp", "level", "logger", "event")
-"""Keys that begin each line, in this order."""
-
-_QUIET = ("uvicorn.access", "watchfiles")
+_QUIET = {"uvicorn.access": "WARNING", "watchfiles": "WARNING"}
 """Loggers that say nothing of use: we have our own access line and reload events."""
 
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "exception": logging.ERROR,
+    "critical": logging.CRITICAL,
+    "fatal": logging.CRITICAL,
+}
 
-class LineHandler(logging.Handler):
-    """
-    Writes whole lines to a stream.
 
-    Attributes:
-        as_json: Whether lines are JSON.
-    """
-
-    def __init__(self, stream: TextIO, *, as_json: bool) -> None:
-        super().__init__()
-        self.as_json = as_json
-        self._stream = stream
-        self._writing = threading.Lock()
-
-    @override
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        try:
-            self.write_line(self.format(record))
-        except Exception:  # noqa: BLE001 - a log line must never fail a request
-            self.handleError(record)
-
-    def write_line(self, line: str) -> None:
-        """Write *line* in one call; a reader that is gone is no error of ours."""
-        with self._writing, contextlib.suppress(OSError, ValueError):
-            self._stream.write(line + "\n")
-            self._stream.flush()
+class _Logger(BoundLogger):
+    """Takes the chain's first step, the level check, before anything is built."""
 
     @override
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Say that a record could not be written, without its content."""
-        self.write_line(
-            f'{{"level":"error","event":"log_failed","at":"{record.name}"}}'
-        )
+    def _proxy_to_logger(
+        self,
+        method_name: str,
+        event: str | None = None,
+        *event_args: Any,
+        **event_kw: Any,
+    ) -> Any:
+        chain: Any = self._processors
+        # a test that captures events puts other processors into the chain
+        if chain[0] is filter_by_level and not self._logger.isEnabledFor(
+            _LEVELS[method_name]
+        ):
+            return None
+        return super()._proxy_to_logger(method_name, event, *event_args, **event_kw)
 
 
-def get_logger(name: str) -> Any:
+def get_logger(name: str) -> BoundLogger:
     """
     Return the structured logger called *name*.
 
     Its methods are the levels: `log.info("event_name", key=value)`.
     """
-    return structlog.stdlib.get_logger(name)
+    processors = _chain()
+    return _Logger(logging.getLogger(name), processors=processors, context={})
 
 
 def configure(settings: LogSettings, *, stream: TextIO | None = None) -> None:
@@ -84,142 +73,88 @@ def configure(settings: LogSettings, *, stream: TextIO | None = None) -> None:
 
     Args:
         settings: Form and levels.
-        stream: Where to; standard output without.
+        stream: Where to; standard output without. It is never closed here.
     """
-    out = stream if stream is not None else sys.stdout
+    out = sys.stdout if stream is None else stream
     as_json = settings.format == "json" or (
-        settings.format == "auto" and not out.isatty()
+        settings.format == "auto" and not _is_terminal(out)
     )
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
-        _stamp,
-        _drop_color_message,
-    ]
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared[:3],
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            *shared[4:],
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-    )
-    handler = LineHandler(out, as_json=as_json)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                _in_order,
-                _render_json if as_json else _render_text,
-            ],
-        )
-    )
-    _install(handler)
+    _chain()
+    _install(LineHandler(out, as_json=as_json))
     set_levels(settings)
 
 
+def set_levels(settings: LogSettings) -> None:
+    """
+    Set the level of the root and of single loggers, at once.
+
+    A logger that is no longer named gets back the level that it had before.
+
+    Args:
+        settings: The levels.
+    """
+    handler = line_handler()
+    replaced = {} if handler is None else handler.replaced_levels
+    wanted = _QUIET | {name: each.upper() for name, each in settings.loggers.items()}
+    for name in replaced.keys() - wanted:
+        logging.getLogger(name).setLevel(replaced.pop(name))
+    logging.getLogger().setLevel(settings.level.upper())
+    for name, level in wanted.items():
+        logger = logging.getLogger(name)
+        replaced.setdefault(name, logger.level)
+        logger.setLevel(level)
+
+
+def line_handler() -> LineHandler | None:
+    """Return the handler that `configure` installed, or None before."""
+    for handler in logging.root.handlers:
+        if isinstance(handler, LineHandler):
+            return handler
+    return None
+
+
+def _chain() -> list[Processor]:
+    """Return structlog's processors, the same list at each call; ours unless set."""
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[
+                filter_by_level,
+                structlog.stdlib.PositionalArgumentsFormatter(),
+                _as_record,
+            ],
+            wrapper_class=_Logger,
+            logger_factory=structlog.stdlib.LoggerFactory(),
+        )
+    processors: list[Processor] = structlog.get_config()["processors"]
+    return processors
+
+
+def _as_record(
+    _logger: Any, _method: str, event_dict: EventDict
+) -> tuple[tuple[Any], dict[str, Any]]:
+    """Return what makes a record of the event: its name the message, its fields one."""
+    event = event_dict.pop("event", "")
+    known = ("exc_info", "stack_info", "stacklevel")
+    options = {key: event_dict.pop(key) for key in known if key in event_dict}
+    return (event,), {"extra": {FIELDS: event_dict}, **options}
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    with contextlib.suppress(ValueError):
+        return stream is not None and stream.isatty()
+    return False
+
+
 def _install(handler: LineHandler) -> None:
-    """Make *handler* the only one, and every logger's."""
+    """Make *handler* the only one of its kind, and every logger's."""
     root = logging.getLogger()
-    for old in root.handlers[:]:
-        if isinstance(old, LineHandler):
-            root.removeHandler(old)
+    while (old := line_handler()) is not None:
+        handler.replaced_levels |= old.replaced_levels
+        root.removeHandler(old)
+        old.close()
     root.addHandler(handler)
     logging.captureWarnings(capture=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-
-
-def set_levels(settings: LogSettings) -> None:
-    """Set the level of the root and of single loggers; others go back to the root's."""
-    logging.getLogger().setLevel(settings.level.upper())
-    wanted = {name: level.upper() for name, level in settings.loggers.items()}
-    quiet = dict.fromkeys(_QUIET, "WARNING")
-    for name, logger in list(logging.root.manager.loggerDict.items()):
-        if isinstance(logger, logging.Logger) and name not in quiet | wanted:
-            logger.setLevel(logging.NOTSET)
-    for name, level in (quiet | wanted).items():
-        logging.getLogger(name).setLevel(level)
-
-
-def json_line(fields: EventDict) -> str:
-    """Return *fields* as one line of JSON; what JSON can't say becomes its text."""
-    try:
-        return orjson.dumps(fields, default=str, option=_JSON).decode()
-    except TypeError:
-        # a lone surrogate, a key that is no string, a value nested too deep
-        return orjson.dumps(_plain(fields), default=str, option=_JSON).decode()
-
-
-_JSON = orjson.OPT_NON_STR_KEYS
-
-
-def _plain(fields: EventDict) -> dict[str, str]:
-    return {
-        _encodable(str(key)): _encodable(str(value)) for key, value in fields.items()
-    }
-
-
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def timestamp() -> str:
-    """Return the time as RFC 3339 in UTC, in milliseconds."""
-    now = time.time()
-    seconds = int(now)
-    head = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{head}.{int((now - seconds) * 1000):03d}Z"
-
-
-def _stamp(_logger: Any, _method: str, event_dict: EventDict) -> EventDict:
-    event_dict["timestamp"] = timestamp()
-    return event_dict
-
-
-def _drop_color_message(_logger: Any, _method: str, event_dict: EventDict) -> EventDict:
-    """Drop uvicorn's second copy of its message."""
-    event_dict.pop("color_message", None)
-    return event_dict
-
-
-def _in_order(_logger: Any, _method: str, event_dict: EventDict) -> EventDict:
-    lead = {key: event_dict.pop(key) for key in LEAD if key in event_dict}
-    return {**lead, **event_dict}
-
-
-def _render_json(_logger: Any, _method: str, event_dict: EventDict) -> str:
-    return json_line(event_dict)
-
-
-def _render_text(_logger: Any, _method: str, event_dict: EventDict) -> str:
-    """Return `time level logger event key=value …`, control characters escaped."""
-    exception = event_dict.pop("exception", None)
-    lead = " ".join(_escaped(str(event_dict.pop(key, "-"))) for key in LEAD)
-    rest = " ".join(f"{_escaped(key)}={_value(v)}" for key, v in event_dict.items())
-    line = f"{lead} {rest}".rstrip()
-    return f"{line}\n{exception}" if exception else line
-
-
-def _value(value: object) -> str:
-    text = _escaped(str(value))
-    return repr(text) if " " in text or not text else text
-
-
-def _escaped(text: str) -> str:
-    """Return *text* without anything that could forge or garble a line."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode()
-        for char in text
-    )
