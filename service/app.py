@@ -173,7 +173,8 @@ def _features(store: SettingsStore, metrics: Metrics) -> list[Route]:
 
 def _samples(store: SettingsStore, metrics: Metrics, *, page: Handler) -> demo.Samples:
     server = store.current.server
-    admin_port = server.admin.port if server.admin.enabled else None
+    # port 0 is whichever was free: not known here
+    admin_port = server.admin.port or None if server.admin.enabled else None
     return demo.Samples(
         demo.Identity(name=server.name, version=__version__, admin_port=admin_port),
         settings=lambda: store.current.demo,

@@ -70,7 +70,7 @@ class Login:
         token, lifetime = self._tokens.issue(credentials.username)
         ctx.principal = credentials.username
         self._count("success")
-        get_logger(__name__).info("logged_in", username=credentials.username)
+        get_logger("httpserver.login").info("logged_in", username=credentials.username)
         return ctx.write_json(
             {"access_token": token, "token_type": "Bearer", "expires_in": lifetime},
             headers={"cache-control": "no-store"},

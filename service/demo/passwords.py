@@ -101,5 +101,7 @@ class Passwords:
             return False
         except (VerificationError, InvalidHashError) as error:
             # the settings' mistake; the text of the hash stays out of the log
-            get_logger(__name__).error("password_hash_unusable", error=str(error))
+            get_logger("httpserver.login").error(
+                "password_hash_unusable", error=str(error)
+            )
             return False

@@ -119,7 +119,9 @@ class Tokens:
             return configured.get_secret_value()
         if self._own_key is None:
             self._own_key = secrets.token_hex(32)
-            get_logger(__name__).warning("token_key_missing", consequence=_CONSEQUENCE)
+            get_logger("httpserver.login").warning(
+                "token_key_missing", consequence=_CONSEQUENCE
+            )
         return self._own_key
 
 
