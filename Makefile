@@ -28,7 +28,7 @@ lint: $(VENV)/.dev ## formatting, style, types, layers, docstrings
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/interrogate --quiet
+	$(BIN)/interrogate --quiet service
 	$(BIN)/yamllint --strict .
 
 format: $(VENV)/.dev ## format the code

@@ -1,4 +1,4 @@
-"""Run every measurement, or those named: `python -m tests.bench [routing] [serving]`."""
+"""Run every measurement, or those named: `python -m tests.bench [routing]`."""
 
 import os
 import platform
