@@ -133,9 +133,17 @@ def _comment(text: str, indent: str, *, mark: str = "-- ") -> list[str]:
 def _scalar(value: Any, indent: str) -> str:
     text = yaml.safe_dump(value, default_flow_style=True, width=10_000)
     text = text.removesuffix("\n").removesuffix("\n...")
-    if len(text) + len(indent) <= _WIDTH:
+    if not isinstance(value, list) or len(text) + len(indent) <= _WIDTH:
         return text
-    return ("\n" + indent).join(textwrap.wrap(text, _WIDTH - len(indent)))
+    items = textwrap.wrap(text[1:-1], _WIDTH - len(indent) - 2)
+    return "\n".join(
+        [
+            "",
+            indent + text[0],
+            *(f"{indent}  {line}" for line in items),
+            indent + text[-1],
+        ]
+    )
 
 
 def _section(model: type[BaseModel], defaults: BaseModel, indent: str) -> list[str]:
@@ -152,7 +160,8 @@ def _section(model: type[BaseModel], defaults: BaseModel, indent: str) -> list[s
         live = " (live)" if is_live(model, name) else ""
         text = (field.description or name).removesuffix(".")
         lines += _comment(text + live, indent)
-        lines.append(f"{indent}{name}: {_scalar(value, indent + '  ')}")
+        shown = _scalar(value, indent + "  ")
+        lines.append(f"{indent}{name}: {shown}".replace(": \n", ":\n"))
     return lines
 
 
