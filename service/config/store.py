@@ -7,6 +7,7 @@ their value and are named in the log. Sources that can't be used change nothing.
 
 import functools
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -26,6 +27,10 @@ __all__ = ["NoReloadMetrics", "ReloadMetrics", "SettingsStore", "Subscriber"]
 
 Subscriber = Callable[[Settings, Settings], None]
 """What is called with the settings before and after a change."""
+
+
+_SETTLE_LOOKS = 20
+"""Looks after which a file that never stays the same is taken as it is."""
 
 
 class ReloadMetrics(Protocol):
@@ -146,15 +151,26 @@ class SettingsStore:
         with self._lock:
             return self._reload(self._sources.read())
 
-    def refresh(self) -> bool:
+    def refresh(self, *, settle: float = 0.0) -> bool:
         """
         Load all sources anew unless the disk holds what it held the last time.
+
+        Args:
+            settle: Seconds that what is found must stay the same: a file that is being
+                written is empty at first, which would mean the defaults.
 
         Returns:
             Whether any setting in force changed.
         """
+        snapshot = self._sources.read()
+        for _ in range(_SETTLE_LOOKS if settle else 0):
+            if snapshot.fingerprint == self._fingerprint:
+                break
+            time.sleep(settle)
+            before, snapshot = snapshot, self._sources.read()
+            if before.fingerprint == snapshot.fingerprint:
+                break
         with self._lock:
-            snapshot = self._sources.read()
             if snapshot.fingerprint == self._fingerprint:
                 return False
             return self._reload(snapshot)

@@ -18,7 +18,10 @@ from watchfiles._rust_notify import RustNotify
 from service.config.store import SettingsStore
 from service.observability.logging import get_logger
 
-__all__ = ["SettingsWatcher"]
+__all__ = ["SettingsWatcher", "watch_folders"]
+
+_Identity = tuple[int, int]
+"""Device and inode of a folder."""
 
 _LONGEST_BURST = 1.6
 """Seconds after which a reload follows though changes go on."""
@@ -51,7 +54,7 @@ class SettingsWatcher:
         self._store = store
         self._quiet_period = quiet_period
         self._interval = interval
-        self._open = watch or _watch_folders
+        self._open = watch or watch_folders
         self._stopping = threading.Event()
         self._watching = threading.Event()
         self._thread: threading.Thread | None = None
@@ -77,35 +80,49 @@ class SettingsWatcher:
     def _run(self) -> None:
         while not self._stopping.is_set():
             places = self._places()
-            watch = self._watch(places)
+            try:
+                watch = self._watch(places)
+            except FileNotFoundError:  # a folder went just now: look again
+                continue
             self._watching.set()
             self._refresh()
-            while not self._stopping.is_set() and places == self._places():
-                self._wait(watch)
+            while places == self._places() and self._wait(watch, places):
                 self._refresh()
             if watch is not None:
                 watch.close()
 
-    def _watch(self, places: dict[Path, tuple[int, int]]) -> RustNotify | None:
-        """Return a watch on the folders, or None when only looking is left."""
+    def _watch(self, places: dict[Path, _Identity]) -> RustNotify | None:
+        """
+        Return a watch on the folders, or None when only looking is left.
+
+        Raises:
+            FileNotFoundError: One of them is no longer there.
+        """
         folders = [str(place) for place in places]
         if not folders:
             return None
         try:
             return self._open(folders)
+        except FileNotFoundError:
+            raise
         except (OSError, RuntimeError) as error:
             self._log.warning(
                 "settings_watch_failed", folders=folders, reason=str(error)
             )
             return None
 
-    def _wait(self, watch: RustNotify | None) -> None:
-        """Wait for the end of a burst of changes, or for the next look."""
+    def _wait(self, watch: RustNotify | None, places: dict[Path, _Identity]) -> bool:
+        """
+        Wait for the end of a burst of changes, or for the next look.
+
+        Returns:
+            Whether the watch can go on: not when a folder itself was lost, even if one
+            of the same name and number is there again, nor when the part stops.
+        """
         if watch is None:
-            self._stopping.wait(self._interval)
-            return
+            return not self._stopping.wait(self._interval)
         try:
-            watch.watch(
+            changes = watch.watch(
                 int(_LONGEST_BURST * 1000),
                 int(self._quiet_period * 1000),
                 int(self._interval * 1000),
@@ -113,17 +130,20 @@ class SettingsWatcher:
             )
         except (OSError, RuntimeError) as error:
             self._log.warning("settings_watch_failed", reason=str(error))
-            self._stopping.wait(self._interval)
+            return not self._stopping.wait(self._interval)
+        if isinstance(changes, str):
+            return changes != "stop"
+        return not any(Path(path) in places for _, path in changes)
 
     def _refresh(self) -> None:
         if self._stopping.is_set():
             return
         try:
-            self._store.refresh()
+            self._store.refresh(settle=self._quiet_period)
         except Exception:  # noqa: BLE001 - the watch must go on
             self._log.exception("settings_watch_error")
 
-    def _places(self) -> dict[Path, tuple[int, int]]:
+    def _places(self) -> dict[Path, _Identity]:
         """Return the folders to watch, each with what tells it from a later one."""
         config = self._store.sources.config_path
         secrets = self._store.sources.secrets_path
@@ -131,8 +151,14 @@ class SettingsWatcher:
         return dict(_nearest(folder) for folder in wanted if folder)
 
 
-def _watch_folders(folders: list[str]) -> RustNotify:
-    """Return the kernel's watch on the entries of *folders*, not on those below."""
+def watch_folders(folders: list[str]) -> RustNotify:
+    """
+    Return the kernel's watch on the entries of *folders*, not on those below.
+
+    Raises:
+        FileNotFoundError: One of them is not there.
+        OSError: No watch is to be had.
+    """
     return RustNotify(
         folders,
         debug=False,
@@ -143,7 +169,7 @@ def _watch_folders(folders: list[str]) -> RustNotify:
     )
 
 
-def _nearest(folder: Path) -> tuple[Path, tuple[int, int]]:
+def _nearest(folder: Path) -> tuple[Path, _Identity]:
     """Return the folder, or the nearest above it that is there, with its identity."""
     for place in (folder, *folder.parents):
         try:

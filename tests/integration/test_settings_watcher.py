@@ -11,9 +11,10 @@ from typing import NoReturn
 
 import pytest
 import structlog
+from watchfiles._rust_notify import RustNotify
 
 from service.config import SettingsStore, Sources
-from service.config.watcher import SettingsWatcher
+from service.config.watcher import SettingsWatcher, watch_folders
 from tests.support.settings_files import KubernetesMount, only
 
 LIMIT = 20.0
@@ -141,6 +142,18 @@ async def test_folder_that_vanishes_and_returns_is_watched_again(file):
             assert service.store.current.probes.cache_ttl == ttl
 
 
+async def test_folder_replaced_at_once_is_watched_again(file):
+    """A folder made anew before anyone looks, with the same inode, is not the old."""
+    async with watched(only(config=file)) as service:
+        for ttl in range(2, 22):
+            shutil.rmtree(file.parent)
+            file.parent.mkdir()
+            file.write_text(text(ttl))
+            await service.until("changed")
+
+            assert service.store.current.probes.cache_ttl == ttl
+
+
 async def test_folder_that_comes_after_the_start_is_watched(tmp_path):
     """The default place may be made later, with the folders above it."""
     path = tmp_path / "a" / "b" / "config.yaml"
@@ -224,6 +237,26 @@ async def test_without_the_kernels_help_changes_are_found_by_looking(file):
     assert "Too many open files" in failures[0]["reason"]
 
 
+async def test_folder_that_goes_as_it_is_watched_is_looked_for_again(file):
+    """A folder lost between finding and watching it does not end the watch."""
+    opened: list[list[str]] = []
+
+    def open_watch(folders: list[str]) -> RustNotify:
+        opened.append(folders)
+        if len(opened) == 1:
+            raise FileNotFoundError(folders[0])
+        return watch_folders(folders)
+
+    service = Watched(only(config=file))
+    watcher = SettingsWatcher(service.store, interval=NEVER, watch=open_watch)
+    await watcher.start()
+    file.write_text(text(2))
+    await service.until("changed")
+    await watcher.stop()
+
+    assert len(opened) == 2
+
+
 async def test_watch_that_fails_later_leaves_looking(file):
     """A watch that breaks while it waits does not end the thread."""
 
@@ -249,10 +282,10 @@ async def test_failure_of_a_look_does_not_end_the_watch(file):
     service = Watched(only(config=file))
     refresh, failures = service.store.refresh, [RuntimeError("unforeseen")]
 
-    def fail_once() -> bool:
+    def fail_once(**options: float) -> bool:
         if failures:
             raise failures.pop()
-        return refresh()
+        return refresh(**options)
 
     service.store.refresh = fail_once
     watcher = SettingsWatcher(service.store, quiet_period=0.02, interval=NEVER)

@@ -299,3 +299,38 @@ def test_readers_see_whole_trees_during_reloads(file, tmp_path):
 
     assert seen <= {(0, 2), (1, 1), (2, 2)}
     assert len(seen) > 1
+
+
+def test_file_that_is_being_written_is_waited_for(store, file, metrics):
+    """An empty file that fills within the settling time never means the defaults."""
+    told = []
+    store.subscribe(lambda old, new: told.append(new.log.level))
+    file.write_text("")
+    writer = threading.Timer(0.05, file.write_text, ["log: {level: debug}"])
+    writer.start()
+    store.refresh(settle=0.5)
+    writer.join()
+
+    assert told == ["debug"]
+    assert metrics.results == ["changed"]
+
+
+def test_file_that_never_settles_is_taken_in_the_end(store, file, metrics):
+    """Endless writing puts a reload off, not away."""
+    begun, done = threading.Event(), threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not done.is_set():
+            number += 1
+            file.write_text(f"log: {{level: debug}} # {number}")
+            begun.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    begun.wait()
+    store.refresh(settle=0.001)
+    done.set()
+    writer.join()
+
+    assert len(metrics.results) == 1
