@@ -47,6 +47,10 @@ image: ## build the container image httpserver:dev
 scan: .scan-venv/.done ## install the manifest and Dockerfile scanners, so that `make test` uses them
 	@echo "scanners are in .scan-venv/bin"
 
+docs: $(VENV)/.dev ## write what is made from service/settings.py anew: docs, example, chart schema
+	$(BIN)/python -m tools.settings_docs
+	$(BIN)/python -m tools.chart_schema
+
 lock: $(VENV)/.dev ## compile requirements/*.txt anew
 	$(UV) pyproject.toml -o requirements/runtime.txt
 	$(UV) pyproject.toml --group dev -o requirements/dev.txt

@@ -46,7 +46,7 @@ def is_live(model: type[BaseModel], field: str) -> bool:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class AdminSettings(_Section):
