@@ -198,6 +198,8 @@ def test_prometheus_takes_the_configuration() -> None:
         text=True,
         check=False,
     )
+    if "field kubernetes_sd_configs not found" in done.stderr:
+        pytest.skip("this promtool was built without Kubernetes discovery")
 
     assert done.returncode == 0, done.stdout + done.stderr
 
