@@ -3,11 +3,12 @@ The metrics of one service, in a registry of its own: two services can share a p
 
 With worker processes each worker keeps its values in files of a shared directory, and
 the parent, which serves `/metrics`, adds them up; what only the parent knows
-(lifecycle, settings, its own process) it reports itself.
+(lifecycle, settings, its own interpreter) it reports itself.
 """
 
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import (
@@ -19,22 +20,26 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from prometheus_client.registry import Collector
-from typing_extensions import override
 
+from service.observability.exposition import expose
 from service.observability.http_metrics import HttpMetrics
+from service.observability.process_metrics import ProcessGroup
+from service.observability.worker_values import (
+    MULTIPROCESS_VARIABLE,
+    live_workers,
+    mark_worker_dead,
+    merged_families,
+)
 from service.settings import MetricsSettings
 
 __all__ = ["MULTIPROCESS_VARIABLE", "LifecycleMetrics", "Metrics", "mark_worker_dead"]
 
-MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""Environment variable that makes prometheus_client keep values in files; it must be
-set before the worker's first import."""
-
 LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds in seconds; a good loop stays in the first two."""
+
+RELOAD_RESULTS = ("changed", "unchanged", "failed")
+"""What a reload may come to."""
 
 
 class LifecycleMetrics:
@@ -56,6 +61,9 @@ class LifecycleMetrics:
             ["phase"],
             registry=registry,
         )
+        for each in self.PHASES:
+            self._phase.labels(each)
+            self._transitions.labels(each)
 
     def enter(self, phase: str) -> None:
         """Report that *phase* begins."""
@@ -78,6 +86,10 @@ class Metrics:
         lifecycle: The phase of the process.
         random_delay: The random delays of `/`, in seconds.
         loop_lag: How late the event loops wake, in seconds, by loop.
+        logins: Logins, by result.
+        registry: What this process reports itself.
+        shared: What its requests and parts count: the registry again, or, with worker
+            processes, what the parent takes from the shared files.
 
     Concurrency:
         Any thread.
@@ -91,12 +103,22 @@ class Metrics:
         multiprocess_dir: Path | None = None,
     ) -> None:
         self.registry = CollectorRegistry()
-        self._shared = CollectorRegistry()
-        shared = self.registry if multiprocess_dir is None else self._shared
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=self.registry)
         self._multiprocess_dir = multiprocess_dir
-        self.http = HttpMetrics(shared, buckets=settings.buckets)
+        if multiprocess_dir is None:
+            self.shared = self.registry
+            ProcessCollector(registry=self.registry)
+        else:
+            self.shared = CollectorRegistry()
+            workers = partial(live_workers, multiprocess_dir)
+            self.registry.register(ProcessGroup(workers))
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        shared = self.shared
+        self.http = HttpMetrics(
+            shared,
+            buckets=settings.buckets,
+            publishes=multiprocess_dir is not None,
+        )
         self.lifecycle = LifecycleMetrics(self.registry)
         self.random_delay = Histogram(
             "httpserver_random_delay_seconds",
@@ -117,7 +139,6 @@ class Metrics:
             buckets=LAG_BUCKETS,
             registry=shared,
         )
-        self.shared = shared
         self._build_info(version)
         self._reload_metrics()
 
@@ -133,23 +154,32 @@ class Metrics:
         if result != "failed":
             self._reload_time.set_to_current_time()
 
-    def render(self, accept: str, *, names: Iterable[str] = ()) -> tuple[bytes, str]:
+    def publish(self) -> None:
+        """
+        Bring what is kept in memory to the files that workers share; the part that
+        samples the event loop calls it. Without workers there is nothing to do.
+        """
+        self.http.publish()
+
+    def render(self, accept: str, *, names: Collection[str] = ()) -> tuple[bytes, str]:
         """
         Return the exposition of every metric and its content type.
 
         Args:
             accept: Value of the `Accept` header; OpenMetrics on request.
-            names: Names of single time series to give alone.
+            names: Names of families, or of single series, to give alone.
         """
-        encode, content_type = choose_encoder(accept)
-        registry = self.registry
+        return expose(self._collect, accept=accept, names=names)
+
+    def _collect(self) -> Iterator[Metric]:
+        """Yield the families of this process, and the workers' sums of all others."""
+        own = set()
+        for family in self.registry.collect():
+            own.add(family.name)
+            yield family
         if self._multiprocess_dir is not None:
-            registry = CollectorRegistry()
-            registry.register(_Merged(self.registry, self._multiprocess_dir))
-        wanted = list(names)
-        chosen = registry.restricted_registry(wanted) if wanted else registry
-        body: bytes = encode(chosen)
-        return body, content_type
+            merged = merged_families(self._multiprocess_dir)
+            yield from (each for each in merged if each.name not in own)
 
     def _build_info(self, version: str) -> None:
         info = Gauge(
@@ -175,6 +205,8 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        for each in RELOAD_RESULTS:
+            self._reloads.labels(each)
         self._reload_time = Gauge(
             "httpserver_config_last_reload_success_timestamp_seconds",
             "Time of the last reload that succeeded.",
@@ -182,25 +214,3 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
         self._reload_time.set_to_current_time()
-
-
-class _Merged(Collector):
-    """The parent's own families, and the workers' sums of all others."""
-
-    def __init__(self, own: CollectorRegistry, directory: Path) -> None:
-        self._own = own
-        self._directory = directory
-
-    @override
-    def collect(self) -> Iterator[Metric]:
-        seen = set()
-        for family in self._own.collect():
-            seen.add(family.name)
-            yield family
-        workers: Collector = MultiProcessCollector(None, path=str(self._directory))  # type: ignore[no-untyped-call]  # as above
-        yield from (each for each in workers.collect() if each.name not in seen)
-
-
-def mark_worker_dead(directory: Path, pid: int) -> None:
-    """Forget the live gauges of a worker that is gone; its counts stay."""
-    mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]  # the library has no types here
