@@ -7,8 +7,10 @@ RUN python -m venv --without-pip /opt/httpserver
 COPY requirements/runtime.txt .
 RUN python -m pip --python /opt/httpserver/bin/python install --require-hashes -r runtime.txt
 COPY service /opt/httpserver/app/service
-# compiled here, because the root file system is read-only where it runs
-RUN python -m compileall -q --invalidation-mode unchecked-hash /opt/httpserver/app /opt/httpserver/lib
+# Readable to any user, whatever the umask of the checkout; compiled here, because the root file system is read-only
+# where it runs.
+RUN chmod -R a+rX /opt/httpserver/app && \
+    python -m compileall -q --invalidation-mode unchecked-hash /opt/httpserver/app /opt/httpserver/lib
 
 FROM python:3.13-slim-trixie
 ARG VERSION=0.1.0 REVISION=unknown
@@ -20,6 +22,9 @@ LABEL org.opencontainers.image.title="httpserver" \
 # no pip in what runs: nothing is installed there, and nothing should be
 RUN python -m pip uninstall --yes --quiet --root-user-action=ignore pip 2>/dev/null || rm -rf /usr/lib/python3/dist-packages/pip
 COPY --from=build /opt/httpserver /opt/httpserver
+# The base has the standard library without its bytecode: compiling what the service imports, once and here, halves
+# the processor time of each start.
+RUN PYTHONPATH=/opt/httpserver/app /opt/httpserver/bin/python -c "import service.app, service.cli, urllib.request"
 ENV PATH=/opt/httpserver/bin:$PATH PYTHONPATH=/opt/httpserver/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /opt/httpserver/app
 USER 10001:10001
