@@ -1,50 +1,41 @@
 """
-The composition root: from settings to parts, applications, servers and their lifecycle.
+The composition root: from settings to parts, features and applications.
 
 The only module that knows every part. Switch a feature off by its setting, or take it
-out for good by deleting its folder and its line in `_features`.
+out for good by deleting its folder and its name in `FEATURES`.
 """
 
-import asyncio
-import os
-import random
-import signal
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from importlib import import_module
 from pathlib import Path
 
-import uvloop
-from structlog.contextvars import bind_contextvars
-
-from service import __version__, demo
+from service import __version__
 from service.config import SettingsStore
-from service.observability import logging
+from service.feature import Core, Feature
 from service.observability.access_log import AccessLog
 from service.observability.loop_lag import LoopLag
-from service.observability.metrics import (
-    MULTIPROCESS_VARIABLE,
-    Metrics,
-    mark_worker_dead,
-)
+from service.observability.metrics import Metrics
 from service.observability.sample_metrics import SampleMetrics
 from service.server import filters
 from service.server.application import Application, Filter
 from service.server.context import RequestContext
 from service.server.delivery import deliver
-from service.server.lifecycle import CheckedPart, Lifecycle, MainServer, Part, Phase
-from service.server.listener import Server, ServerThread
+from service.server.lifecycle import CheckedPart, Part, Phase
 from service.server.probes import Check, Health, probe_routes
 from service.server.responses import Response
-from service.server.routes import Handler, Route
+from service.server.routes import Route
 from service.server.typed_routes import TypedRoutes
-from service.server.workers import Inherited, WorkerPool
-from service.settings import LoginSettings, Settings
-from service.web import Pages
+from service.settings import Settings
 
-__all__ = ["Service", "create_app", "create_service", "run"]
+FEATURES = (
+    "service.demo",
+    "service.web",
+)
+"""Packages whose function `feature` adds to the service, in this order."""
+
+__all__ = ["FEATURES", "Service", "create_app", "create_service"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +91,12 @@ def create_service(
         settings.metrics, version=__version__, multiprocess_dir=multiprocess_dir
     )
     store.report_to(metrics)
+    features = _features(Core(store=store, metrics=metrics, version=__version__))
     lag = LoopLag(metrics, loop="main")
     parts: list[Part] = [lag]
     if settings.metrics.sample:
         parts.append(SampleMetrics(metrics))
+    parts += [part for feature in features for part in feature.parts]
     health = Health(
         phase=phase,
         limits=lambda: store.current.probes,
@@ -114,12 +107,13 @@ def create_service(
         title=settings.server.name, version=__version__, docs_url=None, redoc_url=None
     )
     app = Application(
-        filters=_filters(store, metrics),
+        filters=_filters(store, metrics, features),
         body_limit=lambda: store.current.server.max_body_bytes,
         trailing_slash=settings.server.trailing_slash,
         websocket=typed.api,
     )
-    app.add(*probe_routes(health, verbose=False), *_features(store, metrics))
+    app.add(*probe_routes(health, verbose=False))
+    app.add(*(route for feature in features for route in feature.routes))
     app.add(*typed.routes())
     typed.describe(app.routes)
     return Service(
@@ -132,7 +126,14 @@ def create_service(
     )
 
 
-def _filters(store: SettingsStore, metrics: Metrics) -> list[Filter]:
+def _features(core: Core) -> list[Feature]:
+    """Return what each feature adds."""
+    return [import_module(name).feature(core) for name in FEATURES]
+
+
+def _filters(
+    store: SettingsStore, metrics: Metrics, features: list[Feature]
+) -> list[Filter]:
     """Return the filters, outermost first: the one place where their order stands."""
     server = store.current.server
     return [
@@ -144,6 +145,7 @@ def _filters(store: SettingsStore, metrics: Metrics) -> list[Filter]:
         filters.recover,
         filters.security_headers(),
         filters.time_limit(lambda: store.current.server.request_timeout),
+        *(each for feature in features for each in feature.filters),
     ]
 
 
@@ -160,42 +162,6 @@ def _logged(store: SettingsStore) -> Callable[[RequestContext], bool]:
     return wanted
 
 
-def _features(store: SettingsStore, metrics: Metrics) -> list[Route]:
-    """Return the routes of the features that are switched on."""
-    pages = Pages()
-    routes = pages.routes()
-    if store.current.demo.enabled:
-        routes += demo.routes(_samples(store, metrics, page=pages.front))
-    if store.current.login.enabled:
-        routes += demo.login_routes(_login(store, metrics))
-    return routes
-
-
-def _samples(store: SettingsStore, metrics: Metrics, *, page: Handler) -> demo.Samples:
-    server = store.current.server
-    # port 0 is whichever was free: not known here
-    admin_port = server.admin.port or None if server.admin.enabled else None
-    return demo.Samples(
-        demo.Identity(name=server.name, version=__version__, admin_port=admin_port),
-        settings=lambda: store.current.demo,
-        flags=lambda: store.current.flags,
-        uniform=random.uniform,
-        observe=metrics.random_delay.observe,
-        page=page,
-    )
-
-
-def _login(store: SettingsStore, metrics: Metrics) -> demo.Login:
-    def settings() -> LoginSettings:
-        return store.current.login
-
-    return demo.Login(
-        settings=settings,
-        tokens=demo.Tokens(issuer=store.current.server.name, settings=settings),
-        count=lambda result: metrics.logins.labels(result).inc(),
-    )
-
-
 def _admin(health: Health, metrics: Metrics) -> Application:
     """Return the application of the admin port: probes and metrics."""
     app = Application(
@@ -210,132 +176,3 @@ def _admin(health: Health, metrics: Metrics) -> Application:
     app.add(*probe_routes(health, verbose=True))
     app.add(Route(path="/metrics", handler=scrape, probe=True))
     return app
-
-
-# -- running ---------------------------------------------------------------------
-
-
-def run(store: SettingsStore) -> int:
-    """
-    Serve until a signal; return the exit code of the process.
-
-    Args:
-        store: The settings; they are watched and reloaded while serving.
-    """
-    logging.configure(store.current.log)
-    inherited = Inherited.from_environment()
-    if inherited is not None:
-        main = _serve_as_worker(store, inherited)
-    elif store.current.server.workers > 1:
-        main = _serve_as_parent(store)
-    else:
-        main = _serve_alone(store)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main)
-
-
-async def _serve_alone(store: SettingsStore) -> int:
-    """Serve in this one process."""
-    process = _Process(store)
-    service = create_service(store, phase=process.phase)
-    return await process.serve(service, main=_main_server(service, store.current))
-
-
-async def _serve_as_worker(store: SettingsStore, inherited: Inherited) -> int:
-    """Serve on the parent's sockets, without an admin port."""
-    bind_contextvars(worker=os.getpid())
-    process = _Process(store, on_ready=inherited.report_ready)
-    shared = Path(os.environ[MULTIPROCESS_VARIABLE])
-    service = create_service(store, phase=process.phase, multiprocess_dir=shared)
-    server = _main_server(service, store.current)
-    server.bind(inherited.sockets())
-    inherited.watch_parent(process.request_stop)
-    return await process.serve(service, main=server, admin=False)
-
-
-async def _serve_as_parent(store: SettingsStore) -> int:
-    """Keep the workers and the admin port."""
-    settings = store.current.server
-    process = _Process(store)
-    with tempfile.TemporaryDirectory(prefix="httpserver-metrics-") as shared:
-        pool = WorkerPool(
-            name=settings.name,
-            host=settings.host,
-            ports=settings.ports,
-            count=settings.workers,
-            environment={MULTIPROCESS_VARIABLE: shared},
-            on_exit=partial(mark_worker_dead, Path(shared)),
-        )
-        service = create_service(
-            store,
-            phase=process.phase,
-            checks={"workers": pool.check},
-            multiprocess_dir=Path(shared),
-        )
-        process.on_hangup = partial(pool.signal, signal.SIGHUP)
-        return await process.serve(service, main=pool)
-
-
-def _main_server(service: Service, settings: Settings) -> Server:
-    return Server(
-        service.app,
-        name=settings.server.name,
-        host=settings.server.host,
-        ports=settings.server.ports,
-        backlog=settings.server.backlog,
-        keep_alive=settings.server.keep_alive,
-        drain=service.app.drain,
-    )
-
-
-def _admin_server(service: Service, settings: Settings) -> ServerThread:
-    admin = settings.server.admin
-    name = f"{settings.server.name}-admin"
-    server = Server(service.admin, name=name, host=admin.host, ports=[admin.port])
-    return ServerThread(server)
-
-
-class _Process:
-    """The settings, the service and the lifecycle of one process, wired together."""
-
-    def __init__(
-        self, store: SettingsStore, *, on_ready: Callable[[], None] = lambda: None
-    ) -> None:
-        self._store = store
-        self._on_ready = on_ready
-        self._lifecycle: Lifecycle | None = None
-        self.on_hangup: Callable[[], None] = lambda: None
-
-    def phase(self) -> Phase:
-        return Phase.STARTING if self._lifecycle is None else self._lifecycle.phase
-
-    def request_stop(self) -> None:
-        if self._lifecycle is not None:
-            self._lifecycle.request_stop()
-
-    async def serve(
-        self, service: Service, *, main: MainServer, admin: bool = True
-    ) -> int:
-        settings = self._store.current
-        service.health.main_loop = asyncio.get_running_loop()
-        self._store.subscribe(lambda _old, new: logging.set_levels(new.log))
-        self._lifecycle = Lifecycle(
-            parts=[*service.parts, self._store.watcher],
-            main=main,
-            admin=_admin_server(service, settings)
-            if admin and settings.server.admin.enabled
-            else None,
-            timing=settings.server,
-            on_phase=partial(self._entered, service),
-            on_hangup=self._reload,
-        )
-        return await self._lifecycle.run()
-
-    def _entered(self, service: Service, phase: Phase) -> None:
-        service.metrics.lifecycle.enter(phase.value)
-        if phase is Phase.READY:
-            self._on_ready()
-
-    def _reload(self) -> None:
-        self._store.reload()
-        self.on_hangup()

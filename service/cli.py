@@ -137,8 +137,8 @@ def serve(
         "--workers": ("server.workers", workers),
     }
     store = _open(config, secrets_dir, settings, options=options)
-    from service.app import run
     from service.errors import ServiceError
+    from service.running import run
 
     try:
         code = run(store)

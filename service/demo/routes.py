@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 
 from service.demo.delays import DelayHistogram
 from service.demo.echo import echo
-from service.demo.negotiation import prefers_html
 from service.errors import BadRequest
 from service.server.context import RequestContext
 from service.server.responses import Response, status_phrase
-from service.server.routes import ANY_METHOD, Handler, Route
+from service.server.routes import ANY_METHOD, Route
 from service.settings import DemoSettings, FlagSettings
 
 __all__ = ["Identity", "Samples", "routes"]
@@ -65,7 +64,6 @@ class Samples:
         flags: Gives the feature flags as they are now.
         uniform: Draws a number between two, such as `random.uniform`.
         observe: Measures each random delay, in seconds.
-        page: Answers a browser at `/`; without it a browser gets JSON too.
         sleep: Waits for a number of seconds.
     """
 
@@ -77,7 +75,6 @@ class Samples:
         flags: Callable[[], FlagSettings],
         uniform: Callable[[float, float], float],
         observe: Callable[[float], None],
-        page: Handler | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._identity = identity
@@ -85,21 +82,11 @@ class Samples:
         self._flags = flags
         self._uniform = uniform
         self._observe = observe
-        self._page = page
         self._sleep = sleep
         self._delays = DelayHistogram(settings().delay_max)
 
     async def root(self, ctx: RequestContext) -> Response:
-        """Answer a program after a random delay, a browser with the page at once."""
-        response = await self._root(ctx)
-        if not response.started:
-            response.add_header("vary", "Accept")
-        return response
-
-    async def _root(self, ctx: RequestContext) -> Response:
-        wants_page = prefers_html(ctx.headers.get("accept", ""))
-        if self._page is not None and wants_page and self._flags().page:
-            return await self._page(ctx)
+        """Answer after a random delay, and tell it."""
         delay = await self._wait_at_random()
         return ctx.write_json(
             {

@@ -26,5 +26,5 @@ def create_blocking_service(store, **options):
 
 
 if __name__ == "__main__":
-    app.create_service = create_blocking_service
+    app.create_service = create_blocking_service  # service.running asks the module
     cli.main()

@@ -31,7 +31,7 @@ def application(found):
 class DemoBench:
     """The sample routes; `settings` and `flags` may be changed at any time."""
 
-    def __init__(self, *, page=None, **settings):
+    def __init__(self, **settings):
         self.settings = DemoSettings(**settings)
         self.flags = FlagSettings()
         self.drawn = []
@@ -43,7 +43,6 @@ class DemoBench:
             flags=lambda: self.flags,
             uniform=self._uniform,
             observe=self.observed.append,
-            page=page,
             sleep=self._sleep,
         )
         self.client = client(application(routes(self.samples)))

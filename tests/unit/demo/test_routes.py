@@ -2,15 +2,8 @@
 
 import pytest
 
-from service.server.responses import Response
 from service.settings import DemoSettings, FlagSettings
 from tests.support.demo import DemoBench
-
-BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-
-
-async def page(_ctx):
-    return Response(b"the page", media_type="text/html")
 
 
 async def test_root_waits_a_uniform_delay_and_measures_it():
@@ -27,7 +20,6 @@ async def test_root_waits_a_uniform_delay_and_measures_it():
     }
     assert bench.drawn == [(1, 2)]
     assert bench.slept == bench.observed == [1.5]
-    assert answer.headers["vary"] == "Accept"
 
 
 async def test_root_without_random_delay_answers_at_once():
@@ -40,27 +32,6 @@ async def test_root_without_random_delay_answers_at_once():
 
     assert answer.json()["delay"] == 0
     assert bench.observed == [1.0]
-
-
-async def test_browser_gets_the_page_at_once():
-    """No delay is drawn for the page, and caches keep the two answers apart."""
-    bench = DemoBench(page=page)
-
-    answer = await bench.client.get("/", headers={"accept": BROWSER})
-
-    assert answer.text == "the page"
-    assert answer.headers["vary"] == "Accept"
-    assert not bench.slept
-
-
-async def test_browser_gets_json_when_the_page_is_off():
-    """The flag `page` takes effect with the next request."""
-    bench = DemoBench(page=page)
-    bench.flags = FlagSettings(page=False)
-
-    answer = await bench.client.get("/", headers={"accept": BROWSER})
-
-    assert answer.json()["delay"] == 1.0
 
 
 async def test_hello_greets():

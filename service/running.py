@@ -1,0 +1,155 @@
+"""
+Running the service: alone in this process, as a parent of workers, or as a worker.
+
+Each way is the same service and the same lifecycle; what differs is the main server and
+who has the admin port.
+"""
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import uvloop
+from structlog.contextvars import bind_contextvars
+
+from service import app
+from service.app import Service
+from service.config import SettingsStore
+from service.observability import logging
+from service.observability.metrics import MULTIPROCESS_VARIABLE, mark_worker_dead
+from service.server.lifecycle import Lifecycle, MainServer, Phase
+from service.server.listener import Server, ServerThread
+from service.server.workers import Inherited, WorkerPool
+from service.settings import Settings
+
+__all__ = ["run"]
+
+
+def run(store: SettingsStore) -> int:
+    """
+    Serve until a signal; return the exit code of the process.
+
+    Args:
+        store: The settings; they are watched and reloaded while serving.
+    """
+    logging.configure(store.current.log)
+    inherited = Inherited.from_environment()
+    if inherited is not None:
+        main = _serve_as_worker(store, inherited)
+    elif store.current.server.workers > 1:
+        main = _serve_as_parent(store)
+    else:
+        main = _serve_alone(store)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+async def _serve_alone(store: SettingsStore) -> int:
+    """Serve in this one process."""
+    process = _Process(store)
+    service = app.create_service(store, phase=process.phase)
+    return await process.serve(service, main=_main_server(service, store.current))
+
+
+async def _serve_as_worker(store: SettingsStore, inherited: Inherited) -> int:
+    """Serve on the parent's sockets, without an admin port."""
+    bind_contextvars(worker=os.getpid())
+    process = _Process(store, on_ready=inherited.report_ready)
+    shared = Path(os.environ[MULTIPROCESS_VARIABLE])
+    service = app.create_service(store, phase=process.phase, multiprocess_dir=shared)
+    server = _main_server(service, store.current)
+    server.bind(inherited.sockets())
+    inherited.watch_parent(process.request_stop)
+    return await process.serve(service, main=server, admin=False)
+
+
+async def _serve_as_parent(store: SettingsStore) -> int:
+    """Keep the workers and the admin port."""
+    settings = store.current.server
+    process = _Process(store)
+    with tempfile.TemporaryDirectory(prefix="httpserver-metrics-") as shared:
+        pool = WorkerPool(
+            name=settings.name,
+            host=settings.host,
+            ports=settings.ports,
+            count=settings.workers,
+            environment={MULTIPROCESS_VARIABLE: shared},
+            on_exit=partial(mark_worker_dead, Path(shared)),
+        )
+        service = app.create_service(
+            store,
+            phase=process.phase,
+            checks={"workers": pool.check},
+            multiprocess_dir=Path(shared),
+        )
+        process.on_hangup = partial(pool.signal, signal.SIGHUP)
+        return await process.serve(service, main=pool)
+
+
+def _main_server(service: Service, settings: Settings) -> Server:
+    return Server(
+        service.app,
+        name=settings.server.name,
+        host=settings.server.host,
+        ports=settings.server.ports,
+        backlog=settings.server.backlog,
+        keep_alive=settings.server.keep_alive,
+        drain=service.app.drain,
+    )
+
+
+def _admin_server(service: Service, settings: Settings) -> ServerThread:
+    admin = settings.server.admin
+    name = f"{settings.server.name}-admin"
+    server = Server(service.admin, name=name, host=admin.host, ports=[admin.port])
+    return ServerThread(server)
+
+
+class _Process:
+    """The settings, the service and the lifecycle of one process, wired together."""
+
+    def __init__(
+        self, store: SettingsStore, *, on_ready: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store = store
+        self._on_ready = on_ready
+        self._lifecycle: Lifecycle | None = None
+        self.on_hangup: Callable[[], None] = lambda: None
+
+    def phase(self) -> Phase:
+        return Phase.STARTING if self._lifecycle is None else self._lifecycle.phase
+
+    def request_stop(self) -> None:
+        if self._lifecycle is not None:
+            self._lifecycle.request_stop()
+
+    async def serve(
+        self, service: Service, *, main: MainServer, admin: bool = True
+    ) -> int:
+        settings = self._store.current
+        service.health.main_loop = asyncio.get_running_loop()
+        self._store.subscribe(lambda _old, new: logging.set_levels(new.log))
+        self._lifecycle = Lifecycle(
+            parts=[*service.parts, self._store.watcher],
+            main=main,
+            admin=_admin_server(service, settings)
+            if admin and settings.server.admin.enabled
+            else None,
+            timing=settings.server,
+            on_phase=partial(self._entered, service),
+            on_hangup=self._reload,
+        )
+        return await self._lifecycle.run()
+
+    def _entered(self, service: Service, phase: Phase) -> None:
+        service.metrics.lifecycle.enter(phase.value)
+        if phase is Phase.READY:
+            self._on_ready()
+
+    def _reload(self) -> None:
+        self._store.reload()
+        self.on_hangup()

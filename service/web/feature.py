@@ -1,0 +1,48 @@
+"""
+The pages, put together: their routes, and the front page.
+
+The front page has no route. It is what `/` answers a browser, whatever stands there for
+programs; so it is a filter, and nothing at `/` has to know of it.
+"""
+
+from collections.abc import Callable
+
+from service.feature import Core, Feature
+from service.server.application import Filter
+from service.server.context import RequestContext
+from service.server.responses import Response
+from service.server.routes import Handler
+from service.web.negotiation import prefers_html
+from service.web.pages import Pages
+
+__all__ = ["feature", "front_page"]
+
+FRONT = "/"
+
+
+def feature(core: Core) -> Feature:
+    """Return the routes of the pages and the filter of the front page."""
+    pages = Pages()
+    front = front_page(pages.front, enabled=lambda: core.store.current.flags.page)
+    return Feature(routes=pages.routes(), filters=[front])
+
+
+def front_page(page: Handler, *, enabled: Callable[[], bool]) -> Filter:
+    """
+    Return the filter that answers a browser at `/` with *page*.
+
+    Args:
+        page: Answers the page.
+        enabled: Whether it does, asked at each request.
+    """
+
+    async def front(ctx: RequestContext, following: Handler) -> Response:
+        if ctx.path != FRONT or ctx.method not in ("GET", "HEAD"):
+            return await following(ctx)
+        # caches must keep the two answers apart
+        ctx.response_headers.append((b"vary", b"Accept"))
+        if enabled() and prefers_html(ctx.headers.get("accept", "")):
+            return await page(ctx)
+        return await following(ctx)
+
+    return front
