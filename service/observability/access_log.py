@@ -9,6 +9,8 @@ import logging
 import time
 from typing import Any
 
+from structlog.contextvars import get_contextvars
+
 from service.observability.log_lines import LEAD, arranged, json_line, timestamp
 from service.observability.log_stream import FIELDS
 from service.observability.logging import line_handler
@@ -22,12 +24,16 @@ class AccessLog:
     """
     Writes one line per request to the handler that `logging.configure` installed.
 
+    What is bound to the log where it is made, such as the number of a worker, is on
+    each line; what a request binds is not looked for again.
+
     Concurrency:
         Any thread.
     """
 
     def __init__(self) -> None:
         self._logger = logging.getLogger(_NAME)
+        self._bound = arranged({}, get_contextvars())
 
     def write(
         self,
@@ -63,6 +69,7 @@ class AccessLog:
             "level": "info",
             "logger": _NAME,
             "event": "request",
+            **self._bound,
             "method": method,
             "route": route,
             "path": path,

@@ -10,21 +10,33 @@ they choose is read in terminals and by programs (CWE-117).
 import functools
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 
-__all__ = ["LEAD", "arranged", "json_line", "text_line", "timestamp"]
+__all__ = ["LEAD", "LONGEST", "arranged", "json_line", "text_line", "timestamp"]
 
 LEAD = frozenset({"timestamp", "level", "logger", "event"})
 """Keys that begin each line; a field of the same name gets an underscore behind it."""
+
+LONGEST = 16 * 1024 - 1
+"""Bytes of a line without its end; of a longer one the long values are cut.
+
+Container runtimes cut at 16 KiB wherever that falls, and half a line is no JSON.
+Source: containerd's `max_container_log_line_size`, Docker's `maxLineSize`."""
+
+_LEAST = 64
+"""Characters of a value that are always kept, or else the whole field goes."""
 
 _DEEPEST = 8
 """Levels of nesting that are kept of what orjson refuses: it may be a circle."""
 
 _BARE = re.compile(r"[^\s\"'=\\]+")
 """Text that needs no quotes in a line for people."""
+
+_MILLISECONDS = tuple(f".{each:03d}Z" for each in range(1000))
+"""Ends of timestamps: a look-up costs half of a formatting."""
 
 _UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029]")
 """What JSON allows in a string and a terminal or a line reader may act upon: DEL, the
@@ -39,7 +51,7 @@ def timestamp(seconds: float) -> str:
         seconds: Seconds since the Unix epoch.
     """
     whole = int(seconds)
-    return f"{_to_the_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
+    return _to_the_second(whole) + _MILLISECONDS[int((seconds - whole) * 1000)]
 
 
 @functools.lru_cache(maxsize=4)
@@ -72,14 +84,8 @@ def json_line(fields: Mapping[str, Any]) -> bytes:
     Args:
         fields: Keys and values, in the order of the line.
     """
-    try:
-        line = orjson.dumps(fields, default=_text, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError:
-        # a lone surrogate, more than 64 bits, a circle, a key that has no text
-        line = orjson.dumps(_speakable(fields, _DEEPEST), default=_text)
-    if line.isascii() and b"\x7f" not in line:
-        return line
-    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", line.decode()).encode()
+    line = _json(fields)
+    return line if len(line) <= LONGEST else _shortened(fields, _json, len(line))
 
 
 def text_line(fields: Mapping[str, Any]) -> bytes:
@@ -91,6 +97,22 @@ def text_line(fields: Mapping[str, Any]) -> bytes:
     Args:
         fields: Keys and values, in the order of the line.
     """
+    line = _words(fields)
+    return line if len(line) <= LONGEST else _shortened(fields, _words, len(line))
+
+
+def _json(fields: Mapping[str, Any]) -> bytes:
+    try:
+        line = orjson.dumps(fields, default=_text)
+    except TypeError:
+        # a key that is no text, a lone surrogate, more than 64 bits, a circle
+        line = orjson.dumps(_speakable(fields, _DEEPEST), default=_text)
+    if line.isascii() and b"\x7f" not in line:
+        return line
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", line.decode()).encode()
+
+
+def _words(fields: Mapping[str, Any]) -> bytes:
     words, trace = [], []
     for key, value in fields.items():
         if key in LEAD:
@@ -101,6 +123,35 @@ def text_line(fields: Mapping[str, Any]) -> bytes:
             words.append(f"{_quoted(key)}={_quoted(_text(value))}")
     lines = [" ".join(words), *(f"  | {_visible(each)}" for each in trace)]
     return "\n".join(lines).encode()
+
+
+def _shortened(
+    fields: Mapping[str, Any], render: Callable[[Mapping[str, Any]], bytes], whole: int
+) -> bytes:
+    """
+    Return a line that fits, and says how long it was: `truncated`, in bytes.
+
+    The longest values are cut first; where cut values don't help, because there are
+    too many, only the lead is left.
+    """
+    limit = LONGEST // 2
+    while limit >= _LEAST:
+        cut = {_cut(_text(key), limit): _cut(fields[key], limit) for key in fields}
+        line = render({**cut, "truncated": whole})
+        if len(line) <= LONGEST:
+            return line
+        limit //= 2
+    lead = {key: _cut(fields[key], _LEAST) for key in fields if key in LEAD}
+    return render({**lead, "truncated": whole})
+
+
+def _cut(value: object, limit: int) -> Any:
+    """Return *value*, or begin and end of its text: a trace tells most at its end."""
+    text = _text(value)
+    if len(text) <= limit:
+        return value
+    half = limit // 2
+    return f"{text[:half]}…[{len(text) - 2 * half} characters cut]…{text[-half:]}"
 
 
 def _text(value: object) -> str:

@@ -1,12 +1,12 @@
-"""Fixtures of the logs."""
+"""The service's log, caught."""
 
 import pytest
 
-from tests.support.log import logged
+from tests.support.log_capture import LogCapture, logging_to
 
 
 @pytest.fixture
 def log():
-    """The log as JSON lines in memory."""
-    with logged() as made:
-        yield made
+    """The log as JSON lines, from debug on."""
+    with logging_to(LogCapture(), level="debug") as stream:
+        yield stream
