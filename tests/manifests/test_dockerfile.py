@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+from service import __version__
 from tests.support.chart import ROOT, need_tool
 
 DOCKERFILE = ROOT / "Dockerfile"
@@ -31,3 +32,38 @@ def test_both_stages_have_the_same_base():
     bases = re.findall(r"^FROM (\S+)", DOCKERFILE.read_text(), re.MULTILINE)
 
     assert bases == ["python:3.13-slim-trixie"] * 2
+
+
+def test_dependencies_come_by_hash_and_before_the_source():
+    """Nobody can swap a package, and a change of the source keeps their layer."""
+    build = DOCKERFILE.read_text().split("\nFROM ")[0]
+    steps = ["COPY requirements/runtime.txt", "--require-hashes", "COPY service"]
+
+    assert sorted(map(build.index, steps)) == list(map(build.index, steps))
+    assert "--hash=sha256:" in (ROOT / "requirements/runtime.txt").read_text()
+
+
+def test_bytecode_of_service_and_standard_library_is_in_the_image():
+    """It cannot be written where the image runs, and the public base has none."""
+    build, final = DOCKERFILE.read_text().split("\nFROM ")
+    importing = final.index('-c "import service.app')
+
+    assert "compileall" in build
+    assert final.index("COPY --from=build") < importing
+    assert importing < final.index("PYTHONDONTWRITEBYTECODE=1")
+
+
+def test_label_has_the_version_of_the_package():
+    """The default of the build argument follows the release."""
+    assert f"ARG VERSION={__version__} " in DOCKERFILE.read_text()
+
+
+def test_only_what_the_image_needs_is_in_the_context():
+    """No secret of a working tree can slip into a layer."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+
+    assert lines[0] == "*"
+    assert [line for line in lines if line.startswith("!")] == [
+        "!requirements/runtime.txt",
+        "!service",
+    ]

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from service import __version__
 from service.settings import Settings
 from tests.support import chart
 from tests.support.kustomize import BUILDS, build, pod_template, write
@@ -115,6 +116,37 @@ def test_probes_differ_and_use_the_admin_port():
         "liveness": {"path": "/livez", "port": "admin"},
         "readiness": {"path": "/readyz", "port": "admin"},
     }
+
+
+OURS = [folder for folder in BUILDS if folder != "cert/acme"]
+"""Builds of our own objects; an ACME issuer belongs to the whole cluster."""
+
+
+@pytest.mark.parametrize("folder", OURS)
+def test_objects_and_pods_carry_the_recommended_labels(folder):
+    """All six, with the version of the package."""
+    wanted = {"name", "instance", "component", "version", "part-of", "managed-by"}
+    manifests = build(folder)
+    labelled = [each["metadata"] for each in manifests]
+    labelled += [
+        each["spec"]["template"]["metadata"]
+        for each in manifests
+        if each["kind"] == "Deployment"
+    ]
+
+    for metadata in labelled:
+        labels = metadata.get("labels", {})
+        assert {f"app.kubernetes.io/{name}" for name in wanted} <= labels.keys()
+        assert labels["app.kubernetes.io/version"] == __version__
+
+
+def test_base_runs_the_image_of_the_packages_version():
+    """A release changes one number, and this test names the place that was missed."""
+    folder = "k8s/tests/gateway"  # the base as it is, without an overlay's image
+
+    (container,) = pod_template(build(folder))["spec"]["containers"]
+
+    assert container["image"] == f"httpserver:{__version__}"
 
 
 def test_overlays_are_short():
