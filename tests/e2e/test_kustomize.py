@@ -3,6 +3,8 @@
 import asyncio
 import json
 import ssl
+import subprocess
+import sys
 
 import httpx2
 import pytest
@@ -54,6 +56,36 @@ def test_log_level_changes_live_without_a_restart(applied):
         )
 
     assert {pod["metadata"]["name"] for pod in applied.pods()} == before
+    assert applied.restarts() == 0
+
+
+def test_login_comes_with_a_secret_and_holds_on_every_replica(applied):
+    """A Secret that is made later is taken in live; any pod knows the token."""
+    hashed = subprocess.run(
+        [sys.executable, "-m", "service", "hash-password"],
+        input="open sesame\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    applied.kubectl(
+        "create", "secret", "generic", "httpserver",
+        f"--from-literal=login__token_key={'k' * 40}",
+        f"--from-literal=login__users={json.dumps({'ann': hashed})}",
+    )  # fmt: skip
+    login = {"username": "ann", "password": "open sesame"}
+
+    answer = await_value(
+        lambda: applied.ask("/user/login", method="POST", json=login),
+        lambda answer: answer.status_code == 200,
+        limit=180,
+    )
+    bearer = {"authorization": f"Bearer {answer.json()['access_token']}"}
+    known = [
+        applied.ask("/user/login", headers=bearer).json()["username"] for _ in range(12)
+    ]
+
+    assert known == ["ann"] * 12
     assert applied.restarts() == 0
 
 

@@ -112,10 +112,22 @@ class Namespace:
 
         await_value(answer, lambda status: status == "200", limit=60)
 
-    def ask(self, path: str, *, trust: ssl.SSLContext | None = None) -> httpx2.Response:
+    def ask(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        trust: ssl.SSLContext | None = None,
+        headers: dict[str, str] | None = None,
+        **options: Any,
+    ) -> httpx2.Response:
         """Ask the ingress by its address, with the name and the SNI of the host."""
+        named = self.named()
+        named["headers"] |= headers or {}
         with httpx2.Client(verify=trust or self.trust(), timeout=30) as client:
-            return client.get(f"https://{INGRESS}{path}", **self.named())
+            return client.request(
+                method, f"https://{INGRESS}{path}", **named, **options
+            )
 
     def named(self) -> dict[str, Any]:
         """Options of a request to the ingress' address for the host."""

@@ -1,0 +1,78 @@
+"""The image on its own, as `docker run -p 80:8099` starts it."""
+
+import json
+
+import pytest
+
+from tests.support.cluster import await_value, kubectl, namespace
+
+ASK = """
+import json, urllib.request
+answer = urllib.request.urlopen("http://127.0.0.1:8099/version", timeout=5)
+print(answer.read().decode())
+"""
+
+
+@pytest.fixture(scope="module")
+def pod(image):
+    """A pod of the image, without arguments, under the restricted profile."""
+    name, tag = image
+    security = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    container = {
+        "name": "image",
+        "image": f"{name}:{tag}",
+        "imagePullPolicy": "IfNotPresent",
+        "securityContext": security,
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": 8099}},
+    }
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "image"},
+        "spec": {"containers": [container], "automountServiceAccountToken": False},
+    }
+    with namespace("httpserver-image") as ns:
+        kubectl("create", "namespace", ns.name)
+        label = "pod-security.kubernetes.io/enforce=restricted"
+        kubectl("label", "namespace", ns.name, label)
+        ns.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
+        ns.kubectl("wait", "pod/image", "--for=condition=Ready", "--timeout=120s")
+        yield ns
+
+
+def test_image_serves_on_8099_by_default(pod):
+    """Without arguments it listens where the Docker example looks for it."""
+    answer = json.loads(pod.kubectl("exec", "image", "--", "python", "-c", ASK))
+
+    assert answer["name"] == "httpserver"
+    assert answer["python"].startswith("3.13.")
+
+
+def test_image_has_no_installer_and_no_root(pod):
+    """Nobody installs anything in what runs, and the user is a number."""
+    user = pod.kubectl("exec", "image", "--", "id", "-u").strip()
+    probe = "import importlib.util as u; print(u.find_spec('pip'))"
+    pip = pod.kubectl("exec", "image", "--", "python", "-c", probe).strip()
+
+    assert (user, pip) == ("10001", "None")
+
+
+def test_image_stops_cleanly_as_process_1(pod):
+    """SIGTERM reaches the process, which drains and exits 0."""
+    pod.kubectl("exec", "image", "--", "python", "-c", "import os; os.kill(1, 15)")
+
+    def state():
+        status = pod.get("pod", "image")["status"]["containerStatuses"][0]
+        return status["lastState"].get("terminated") or status["state"].get(
+            "terminated"
+        )
+
+    terminated = await_value(state, bool, limit=60)
+
+    assert terminated["exitCode"] == 0
