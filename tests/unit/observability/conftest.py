@@ -1,12 +1,12 @@
-"""The service's log, caught."""
+"""Fixtures of the logs."""
 
 import pytest
 
-from tests.support.log_capture import LogCapture, logging_to
+from tests.support.log import logged
 
 
 @pytest.fixture
 def log():
-    """The log as JSON lines, from debug on."""
-    with logging_to(LogCapture(), level="debug") as stream:
-        yield stream
+    """The log as JSON lines in memory."""
+    with logged() as made:
+        yield made

@@ -3,10 +3,12 @@
 import json
 import logging
 
+import structlog
+
 from service.observability.access_log import AccessLog
 from service.observability.logging import get_logger, set_levels
 from service.settings import LogSettings
-from tests.support.log_capture import LogCapture, logging_to
+from tests.support.log import logged
 
 REQUEST = {
     "method": "GET",
@@ -24,7 +26,7 @@ def test_line_has_the_fields_of_the_request(log):
     """The keys and their order are fixed; the duration is in microseconds' steps."""
     AccessLog().write(**REQUEST)
 
-    line = log.line
+    (line,) = log.lines
     assert list(line) == ["timestamp", "level", "logger", "event", *REQUEST]
     assert line["event"] == "request"
     assert line["level"] == "info"
@@ -49,18 +51,31 @@ def test_further_field_does_not_overwrite_the_lead(log):
     """An extra field called like a leading key gets an underscore."""
     AccessLog().write(**REQUEST, level="fake", logger="fake")
 
-    assert (log.line["level"], log.line["level_"]) == ("info", "fake")
+    (line,) = log.lines
+    assert (line["level"], line["level_"]) == ("info", "fake")
 
 
 def test_line_for_people_is_key_value():
     """On a terminal the access line is as readable as the others."""
-    with logging_to(LogCapture(), format="console") as log:
+    with logged(format="console") as log:
         AccessLog().write(**REQUEST)
 
     assert log.text.endswith(
         " info httpserver.access request method=GET route=/user/{name} path=/user/ann "
         "status=200 duration=0.012346 bytes=17 client=10.1.2.3 request_id=abc\n"
     )
+
+
+def test_what_is_bound_where_it_is_made_is_on_each_line(log):
+    """A worker's number is told; what a request binds later is not looked for."""
+    with structlog.contextvars.bound_contextvars(worker=3):
+        access = AccessLog()
+    with structlog.contextvars.bound_contextvars(later=1):
+        access.write(**REQUEST)
+
+    (line,) = log.lines
+    assert line["worker"] == 3
+    assert "later" not in line
 
 
 def test_level_above_info_silences_it(log):
@@ -85,7 +100,7 @@ def test_path_of_an_attacker_is_one_line(log):
     AccessLog().write(**REQUEST | {"path": path})
 
     assert log.text.count("\n") == 1
-    assert log.line["path"] == path.replace("\ud800", "\\ud800")
+    assert log.lines[0]["path"] == path.replace("\ud800", "\\ud800")
 
 
 def test_without_configuration_it_is_an_ordinary_record(caplog):

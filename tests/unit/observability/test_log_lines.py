@@ -1,7 +1,7 @@
 """A line says everything, in one line, whatever it is given."""
 
 import dataclasses
-import datetime
+import datetime as dt
 import json
 from enum import Enum
 
@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from service.observability.log_lines import (
+    LONGEST,
     arranged,
     json_line,
     text_line,
@@ -34,6 +35,13 @@ class Colour(Enum):
 def circle() -> dict[str, object]:
     value: dict[str, object] = {}
     value["self"] = value
+    return value
+
+
+def nested(levels: int) -> list[object]:
+    value: list[object] = []
+    for _ in range(levels):
+        value = [value]
     return value
 
 
@@ -98,18 +106,31 @@ def test_secret_is_masked(value, said):
     [
         (ValueError("bad"), "ValueError('bad')"),
         (b"\xff\x00", "b'\\xff\\x00'"),
-        ({1, 1}, "{1}"),
+        ({1}, "{1}"),
         (Unspeakable(), "<Unspeakable>"),
         (2**70, str(2**70)),
         (float("nan"), None),
         ("\ud800", "\\ud800"),
-        ({1: "a", None: "b"}, {"1": "a", "null": "b"}),
+        ({1: "a", 0.5: "b"}, {"1": "a", "0.5": "b"}),
         ({(1, 2): "a"}, {"(1, 2)": "a"}),
-        (datetime.date(2026, 1, 2), "2026-01-02"),
+        (dt.date(2026, 1, 2), "2026-01-02"),
         (Colour.RED, "red"),
         ((1, "two"), [1, "two"]),
     ],
-    ids=str,
+    ids=[
+        "exception",
+        "bytes",
+        "set",
+        "no text",
+        "large",
+        "nan",
+        "surrogate",
+        "odd keys",
+        "tuple key",
+        "date",
+        "enum",
+        "tuple",
+    ],
 )
 def test_value_that_json_lacks_becomes_text(value, said):
     """Any value gives a line, and the nearest that JSON has."""
@@ -118,8 +139,8 @@ def test_value_that_json_lacks_becomes_text(value, said):
 
 @pytest.mark.parametrize(
     "value",
-    [circle(), [[[[[[[[[[[[["deep"]]]]]]]]]]]] + [2**70]],
-    ids=["circle", "deep"],
+    [circle(), [nested(20), 2**70], nested(2000)],
+    ids=["circle", "deep", "deeper than orjson goes"],
 )
 def test_value_without_end_is_cut(value):
     """A circle or a pit gives a line, and the other fields are whole."""
@@ -137,7 +158,7 @@ def test_what_json_refuses_changes_no_other_field():
 
 @pytest.mark.parametrize(
     "text",
-    ["a\nb", "a\r\nb", "\x1b[31mred", "\x9b31m", "a\u2028b", "a\u0085b", "\x7f", "\x00"],
+    ["\n", "a\r\nb", "\x1b[31mred", "\x9b31m", "a\u2028b", "a\u0085b", "\x7f", "\0"],
     ids=ascii,
 )
 def test_control_characters_do_not_reach_the_terminal(text):
@@ -183,3 +204,46 @@ def test_trace_in_json_is_one_line():
     line = json_line(fields(exception="Traceback\nValueError: x"))
 
     assert b"\n" not in line
+
+
+@pytest.mark.parametrize("render", [json_line, text_line])
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"path": "/" + "a" * 100_000},
+        {"path": "\u2028" * 50_000},
+        {f"field_{each}": "b" * 1000 for each in range(1000)},
+        {"exception": "Traceback\n" + "x\n" * 50_000},
+        {"k" * 100_000: 1},
+    ],
+    ids=["long value", "long when escaped", "many values", "trace", "long key"],
+)
+def test_line_is_never_longer_than_a_container_runtime_takes(render, own):
+    """A line that is too long is cut, keeps its lead and says how long it was."""
+    line = render(fields(**own))
+
+    assert len(line) <= LONGEST
+    if render is json_line:
+        said = json.loads(line)
+        assert said["event"] == "it"
+        assert said["truncated"] > LONGEST
+    else:
+        assert b"truncated=" in line
+
+
+def test_line_of_the_longest_length_is_left_whole():
+    """The limit itself still fits."""
+    rest = LONGEST - len(json_line(fields(path="")))
+    line = json_line(fields(path="a" * rest))
+
+    assert len(line) == LONGEST
+    assert "truncated" not in json.loads(line)
+
+
+def test_cut_value_keeps_its_begin_and_end():
+    """The end of a trace names the exception."""
+    line = json.loads(json_line(fields(exception="A" + "x" * 40_000 + "Z", status=200)))
+
+    assert line["exception"].startswith("A")
+    assert line["exception"].endswith("Z")
+    assert line["status"] == 200
