@@ -18,7 +18,8 @@ run: $(VENV)/.runtime ## serve with embedded defaults on :8080 (PORT=, ADMIN_POR
 	@echo "docs     http://127.0.0.1:$(PORT)/docs"
 	@echo "metrics  http://127.0.0.1:$(ADMIN_PORT)/metrics"
 	@echo "probes   http://127.0.0.1:$(ADMIN_PORT)/readyz?verbose"
-	@exec $(BIN)/python -m service serve --port $(PORT) --admin-port $(ADMIN_PORT)
+	@# no drain delay: nothing balances load to it, and Ctrl-C should not wait
+	@exec $(BIN)/python -m service serve --port $(PORT) --admin-port $(ADMIN_PORT) --set server.drain_delay=0
 
 test: $(VENV)/.dev ## unit, property, integration and manifest tests
 	$(BIN)/python -m pytest -n auto -m "not e2e and not bench" $(PYTEST_ARGS)

@@ -90,7 +90,7 @@ class Samples:
         delay = await self._wait_at_random()
         return ctx.write_json(
             {
-                "delay": delay,
+                "delay": round(delay, 6),
                 "host": self._identity.host,
                 "version": self._identity.version,
                 "request_id": ctx.request_id,
