@@ -1,0 +1,65 @@
+"""docs/metrics.md lists what is exported, and nothing else."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from service.app import create_service
+from service.config import SettingsStore
+from service.settings import Settings
+
+ROW = re.compile(r"\| `(\w+)` \| (\w+) \| ([^|]*)\| ")
+
+DOCUMENT = Path("docs/metrics.md").read_text(encoding="utf-8")
+
+
+def documented() -> dict[str, tuple[str, set[str]]]:
+    """Type and labels of each metric in the document, by name."""
+    rows = ROW.findall(DOCUMENT)
+    return {
+        name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows
+    }
+
+
+@pytest.fixture(scope="module")
+def exported():
+    """Type and labels of each metric of the service, by name."""
+    metrics = create_service(SettingsStore.of(Settings())).metrics
+    metrics.http.begin()
+    metrics.http.end(
+        method="GET",
+        route="/",
+        status=200,
+        duration=0.1,
+        request_bytes=0,
+        response_bytes=0,
+    )
+    metrics.loop_lag.labels("main")
+    metrics.logins.labels("success")
+    found = {}
+    for family in metrics.registry.collect():
+        labels = {key for sample in family.samples for key in sample.labels} - {"le"}
+        name = family.name + ("_total" if family.type == "counter" else "")
+        found[name] = (family.type, labels)
+    return found
+
+
+def test_document_and_service_have_the_same_metrics(exported):
+    """Whoever adds, renames or drops a metric changes its row too."""
+    assert documented() == exported
+
+
+def test_queries_ask_for_metrics_that_exist(exported):
+    """An example that finds nothing helps nobody."""
+    blocks = re.findall(r"```promql\n(.*?)```", DOCUMENT, re.DOTALL)
+    queries = re.sub(r"#.*|\{[^}]*\}|\bby \([^)]*\)", "", "\n".join(blocks))
+    asked = set(re.findall(r"\b(?:http|process|python)\w*_\w+", queries))
+    series = {
+        name + suffix
+        for name in exported
+        for suffix in ("", "_bucket", "_sum", "_count")
+    }
+
+    assert asked
+    assert asked <= series
