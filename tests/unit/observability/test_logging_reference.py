@@ -47,7 +47,7 @@ def test_table_has_the_keys_of_the_access_line():
 def test_limit_and_quiet_loggers_are_as_told(log):
     """16 KiB with the line's end; the quiet loggers are those named."""
     assert LONGEST + len("\n") == 16 * 1024
-    assert f"`log.format` is `{'`, `'.join(['json', 'console'])}` or `auto`" in DOCUMENT
+    assert "`log.format` is `json`, `console` or `auto`, the default" in DOCUMENT
     assert LogSettings().format == "auto"
     for name in ("uvicorn.access", "watchfiles"):
         assert f"`{name}`" in DOCUMENT
