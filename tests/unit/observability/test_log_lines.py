@@ -9,7 +9,6 @@ import pytest
 from pydantic import SecretStr
 
 from service.observability.log_lines import (
-    LONGEST,
     arranged,
     json_line,
     text_line,
@@ -204,46 +203,3 @@ def test_trace_in_json_is_one_line():
     line = json_line(fields(exception="Traceback\nValueError: x"))
 
     assert b"\n" not in line
-
-
-@pytest.mark.parametrize("render", [json_line, text_line])
-@pytest.mark.parametrize(
-    "own",
-    [
-        {"path": "/" + "a" * 100_000},
-        {"path": "\u2028" * 50_000},
-        {f"field_{each}": "b" * 1000 for each in range(1000)},
-        {"exception": "Traceback\n" + "x\n" * 50_000},
-        {"k" * 100_000: 1},
-    ],
-    ids=["long value", "long when escaped", "many values", "trace", "long key"],
-)
-def test_line_is_never_longer_than_a_container_runtime_takes(render, own):
-    """A line that is too long is cut, keeps its lead and says how long it was."""
-    line = render(fields(**own))
-
-    assert len(line) <= LONGEST
-    if render is json_line:
-        said = json.loads(line)
-        assert said["event"] == "it"
-        assert said["truncated"] > LONGEST
-    else:
-        assert b"truncated=" in line
-
-
-def test_line_of_the_longest_length_is_left_whole():
-    """The limit itself still fits."""
-    rest = LONGEST - len(json_line(fields(path="")))
-    line = json_line(fields(path="a" * rest))
-
-    assert len(line) == LONGEST
-    assert "truncated" not in json.loads(line)
-
-
-def test_cut_value_keeps_its_begin_and_end():
-    """The end of a trace names the exception."""
-    line = json.loads(json_line(fields(exception="A" + "x" * 40_000 + "Z", status=200)))
-
-    assert line["exception"].startswith("A")
-    assert line["exception"].endswith("Z")
-    assert line["status"] == 200
