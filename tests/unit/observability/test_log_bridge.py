@@ -1,12 +1,19 @@
 """structlog, the standard library and other libraries end in the same lines."""
 
 import asyncio
+import io
 import logging
+import sys
 
 import pytest
 import structlog
 
-from service.observability.logging import get_logger, line_handler, set_levels
+from service.observability.logging import (
+    configure,
+    get_logger,
+    line_handler,
+    set_levels,
+)
 from service.settings import LogSettings
 from tests.support.log import logged
 
@@ -102,6 +109,19 @@ def test_level_that_a_library_set_itself_is_left_alone(log):
     set_levels(LogSettings(level="debug"))
 
     assert logging.getLogger("shy.library").level == logging.CRITICAL
+
+
+def test_closed_standard_output_does_not_stop_the_start(monkeypatch):
+    """A stream that can't say whether it is a terminal is none."""
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr(sys, "stdout", stream)
+
+    with logged():
+        configure(LogSettings(format="auto"))
+        get_logger("x").info("unheard")
+
+        assert line_handler().as_json
 
 
 def test_handler_is_found_only_while_it_is_installed():

@@ -46,6 +46,14 @@ def test_workers_are_added(child):
     assert found[start] == pytest.approx(alone[start])
 
 
+def test_second_look_counts_no_cpu_twice(child):
+    """A worker that lives is counted by what it has used so far."""
+    group = ProcessGroup(lambda: [child.pid])
+    first = values(group)["process_cpu_seconds"]
+
+    assert first <= values(group)["process_cpu_seconds"] < first + 0.15
+
+
 def test_cpu_of_a_worker_that_is_gone_stays_counted(child):
     """A counter that falls would look like a restart to Prometheus."""
     workers = [child.pid]
