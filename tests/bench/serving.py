@@ -19,10 +19,18 @@ ROUNDS = 3
 SECONDS = 4
 CONNECTIONS = 50
 
+QUIET = "--no-access-log"
+
 PEERS = {
-    "bare ASGI function on uvicorn": ("tests.bench.peers:bare", "/"),
-    "FastAPI on uvicorn": ("tests.bench.peers:fastapi_app", "/version"),
+    "bare ASGI function on uvicorn": ("tests.bench.peers:bare", "/", QUIET),
+    "FastAPI on uvicorn": ("tests.bench.peers:fastapi_app", "/version", QUIET),
+    "FastAPI on uvicorn, its access log": (
+        "tests.bench.peers:fastapi_app",
+        "/version",
+        "--access-log",
+    ),
 }
+"""Application, path and the option of the access log of each peer."""
 
 
 def main() -> None:
@@ -50,9 +58,9 @@ def main() -> None:
 def contestants() -> dict[str, tuple[list[str], str, int]]:
     """Return command, path and port of each server."""
     found = {}
-    for name, (app, path) in PEERS.items():
+    for name, (app, path, access_log) in PEERS.items():
         port = free_port()
-        options = ["--port", str(port), "--no-access-log", "--log-level", "warning"]
+        options = ["--port", str(port), access_log]
         found[name] = ([sys.executable, "-m", "uvicorn", app, *options], path, port)
     for access in (False, True):
         port = free_port()
@@ -75,7 +83,9 @@ def free_port() -> int:
 @contextlib.contextmanager
 def running(command: list[str], port: int) -> Iterator[int]:
     """Run a server until the block ends; yield its process id."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         await_port(port)
         yield process.pid
