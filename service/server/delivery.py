@@ -6,7 +6,8 @@ route tree (typed routes, static files) send theirs through `recording_send`. Ei
 the head gets what the filters asked for, and `Connection: close` while draining.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any
 
 from service.server.context import RequestContext
@@ -58,14 +59,43 @@ async def _write_stream(ctx: RequestContext, response: StreamResponse) -> None:
     if response.length is not None:
         headers.append((b"content-length", b"%d" % response.length))
     await _start(ctx, response.status, headers)
-    if ctx.method != "HEAD":
-        async for chunk in response.chunks:
-            await ctx.send(
-                {"type": "http.response.body", "body": chunk, "more_body": True}
-            )
-            ctx.bytes_sent += len(chunk)
+    if ctx.method != "HEAD" and not await _send_chunks(ctx, response.chunks):
+        return
     await ctx.send({"type": "http.response.body", "body": b""})
     ctx.finished = True
+
+
+async def _send_chunks(ctx: RequestContext, chunks: AsyncIterable[bytes]) -> bool:
+    """
+    Send *chunks* until they end or the client leaves; return whether they ended.
+
+    The listener drops what is sent to a client that left without a word, so a stream
+    without an end would go on for ever: its task is cancelled instead.
+    """
+
+    async def send_all() -> None:
+        async for chunk in chunks:
+            message = {"type": "http.response.body", "body": chunk, "more_body": True}
+            await ctx.send(message)
+            ctx.bytes_sent += len(chunk)
+
+    sending = asyncio.ensure_future(send_all())
+    leaving = asyncio.ensure_future(_client_left(ctx))
+    try:
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        ended = sending.done()
+        if ended:
+            sending.result()
+        return ended
+    finally:
+        leaving.cancel()
+        sending.cancel()
+        await asyncio.gather(sending, leaving, return_exceptions=True)
+
+
+async def _client_left(ctx: RequestContext) -> None:
+    while (await ctx.receive())["type"] != "http.disconnect":
+        continue
 
 
 async def _start(ctx: RequestContext, status: int, headers: Pairs) -> None:

@@ -294,5 +294,6 @@ def _believe(ctx: RequestContext, is_trusted: Callable[[str], bool]) -> None:
             ctx.client = str(ipaddress.ip_address(hop))
         except ValueError:
             return
+        ctx.scope["client"] = (ctx.client, 0)
         if not is_trusted(ctx.client):
             return

@@ -390,6 +390,41 @@ async def test_stream_that_fails_cuts_the_connection():
             await http.get("/")
 
 
+async def test_endless_stream_ends_when_the_client_leaves():
+    """Nobody reads it any more, so nobody should write it."""
+    closed = asyncio.Event()
+
+    async def endless():
+        try:
+            while True:
+                yield b"x"
+                await asyncio.sleep(0)
+        finally:
+            closed.set()
+
+    async def stream(_ctx):
+        return StreamResponse(endless())
+
+    app = application(Route(path="/", handler=stream))
+    sent = []
+    left = asyncio.Event()
+
+    async def receive():
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+        if len(sent) > 3:
+            left.set()
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    await asyncio.wait_for(app(scope, receive, send), timeout=5)
+
+    assert closed.is_set()
+    assert app.in_flight == 0
+
+
 # -- static files ----------------------------------------------------------------
 
 
