@@ -170,7 +170,9 @@ def _admin(health: Health, metrics: Metrics) -> Application:
     )
 
     async def scrape(ctx: RequestContext) -> Response:
-        body, media_type = metrics.render(ctx.headers.get("accept", ""))
+        body, media_type = metrics.render(
+            ctx.headers.get("accept", ""), names=ctx.query.getlist("name[]")
+        )
         return Response(body, media_type=media_type)
 
     app.add(*probe_routes(health, verbose=True))
