@@ -32,6 +32,9 @@ _LEAST = 64
 _DEEPEST = 8
 """Levels of nesting that are kept of what orjson refuses: it may be a circle."""
 
+_WIDEST = 63
+"""Bits of an integer that orjson writes, besides its sign."""
+
 _BARE = re.compile(r"[^\s\"'=\\]+")
 """Text that needs no quotes in a line for people."""
 
@@ -172,7 +175,7 @@ def _speakable(value: object, levels: int) -> Any:
         return [_speakable(each, levels - 1) for each in value]
     if value is None or isinstance(value, bool | float):
         return value
-    if isinstance(value, int) and value.bit_length() < 64:  # noqa: PLR2004 - bits that orjson writes
+    if isinstance(value, int) and value.bit_length() <= _WIDEST:
         return value
     return _sound(_text(value))
 

@@ -35,7 +35,7 @@ class SampleMetrics:
         rng: random.Random | None = None,
     ) -> None:
         self._interval = interval
-        self._rng = rng or random.Random()  # noqa: S311 - made-up numbers
+        self._rng = rng or random.SystemRandom()
         self._task: asyncio.Task[None] | None = None
         registry = metrics.shared
         self._done = Counter(
