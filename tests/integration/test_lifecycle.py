@@ -18,6 +18,15 @@ async def fetch(client: httpx2.AsyncClient, url: str) -> httpx2.Response:
     return await client.get(url, timeout=20)
 
 
+async def in_flight(
+    client: httpx2.AsyncClient, service: ServiceProcess, count: int
+) -> None:
+    """Wait until the service answers so many requests at once."""
+    wanted = f"http_requests_in_flight {count}.0"
+    while wanted not in (await client.get(f"{service.admin_url}/metrics")).text:
+        await asyncio.sleep(0.02)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_fifty_requests_in_flight_are_answered_and_exit_is_clean(number):
     """A signal during work loses nothing and exits 0, each phase logged."""
@@ -28,11 +37,7 @@ async def test_fifty_requests_in_flight_are_answered_and_exit_is_clean(number):
                 asyncio.create_task(fetch(client, f"{service.url}/delay/1"))
                 for _ in range(50)
             ]
-            metrics = f"{service.admin_url}/metrics"
-            while (
-                "http_requests_in_flight 50.0" not in (await client.get(metrics)).text
-            ):
-                await asyncio.sleep(0.02)
+            await in_flight(client, service, 50)
             service.signal(number)
             answers = await asyncio.gather(*requests)
         code = service.await_exit()
@@ -69,8 +74,7 @@ async def test_second_signal_forces_the_exit(second, code):
     with serving(server__drain_delay=10, server__grace_period=10) as service:
         async with httpx2.AsyncClient() as client:
             request = asyncio.create_task(fetch(client, f"{service.url}/delay/9"))
-            while not service.process.poll() and request.done():
-                await asyncio.sleep(0.01)
+            await in_flight(client, service, 1)
             service.signal(signal.SIGTERM)
             service.await_event("lifecycle", phase="draining")
             began = time.monotonic()
@@ -88,9 +92,7 @@ async def test_requests_beyond_the_grace_period_are_cut_and_told():
     with serving(server__drain_delay=0, server__grace_period=0.5) as service:
         async with httpx2.AsyncClient() as client:
             request = asyncio.create_task(fetch(client, f"{service.url}/delay/9"))
-            metrics = f"{service.admin_url}/metrics"
-            while "http_requests_in_flight 1.0" not in (await client.get(metrics)).text:
-                await asyncio.sleep(0.02)
+            await in_flight(client, service, 1)
             service.signal(signal.SIGTERM)
             code = service.await_exit()
             with pytest.raises(httpx2.HTTPError):
