@@ -1,0 +1,112 @@
+"""Servers on real sockets of the loopback interface, several in one process."""
+
+import asyncio
+import contextlib
+
+import httpx2
+import pytest
+
+from service.errors import StartError
+from service.server.listener import Server, ServerThread
+from service.server.routes import Route
+from tests.support.asgi import application
+
+
+async def hello(ctx):
+    return ctx.write_text("hello")
+
+
+@contextlib.asynccontextmanager
+async def running(server):
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop(grace=1)
+
+
+def url(server: Server, index: int = 0) -> str:
+    host, port = server.addresses[index]
+    return f"http://{host}:{port}"
+
+
+async def test_several_servers_with_several_ports_share_a_process():
+    """Each has its own name, ports and application."""
+    first = Server(
+        application(Route(path="/first", handler=hello)), name="first", ports=[0, 0]
+    )
+    second = Server(application(Route(path="/second", handler=hello)), name="second")
+    async with running(first), running(second), httpx2.AsyncClient() as http:
+        for index in (0, 1):
+            assert (await http.get(url(first, index) + "/first")).text == "hello"
+        assert (await http.get(url(second) + "/second")).text == "hello"
+        assert (await http.get(url(second) + "/first")).status_code == 404
+
+
+async def test_port_in_use_names_server_and_address():
+    """The error says who could not listen where."""
+    first = Server(application(), name="first")
+    async with running(first):
+        port = first.addresses[0][1]
+        second = Server(application(), name="second", ports=[0, port])
+        with pytest.raises(
+            StartError, match=rf"second: can't listen on 127.0.0.1:{port}"
+        ):
+            second.bind()
+
+
+async def test_stop_waits_for_a_request_and_counts_none_cut():
+    """What is in flight finishes within the grace period."""
+    release = asyncio.Event()
+
+    async def slow(ctx):
+        await release.wait()
+        return ctx.write_text("done")
+
+    server = Server(application(Route(path="/", handler=slow)), name="test")
+    await server.start()
+    async with httpx2.AsyncClient() as http:
+        request = asyncio.create_task(http.get(url(server)))
+        while server.in_flight == 0:
+            await asyncio.sleep(0.01)
+        stop = asyncio.create_task(server.stop(grace=10))
+        release.set()
+        answer = await request
+        cut = await stop
+
+    assert (answer.text, cut) == ("done", 0)
+
+
+async def test_stop_cuts_what_outlives_the_grace_and_counts_it():
+    """A request without an end is cancelled, and told."""
+    cancelled = asyncio.Event()
+
+    async def endless(_ctx):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    server = Server(application(Route(path="/", handler=endless)), name="test")
+    await server.start()
+    async with httpx2.AsyncClient() as http:
+        request = asyncio.create_task(http.get(url(server)))
+        while server.in_flight == 0:
+            await asyncio.sleep(0.01)
+        cut = await server.stop(grace=0.1)
+        with pytest.raises(httpx2.HTTPError):
+            await request
+
+    assert cut == 1
+    assert cancelled.is_set()
+
+
+async def test_server_on_its_own_thread_answers_another_loop():
+    """The thread's loop serves while this one waits for it."""
+    thread = ServerThread(
+        Server(application(Route(path="/", handler=hello)), name="apart")
+    )
+    await thread.start()
+    async with httpx2.AsyncClient() as http:
+        assert (await http.get(url(thread.server))).text == "hello"
+    assert await thread.stop(grace=1) == 0
