@@ -22,8 +22,13 @@ from service.settings import LogSettings
 
 __all__ = ["configure", "get_logger", "line_handler", "set_levels"]
 
-_QUIET = {"uvicorn.access": "WARNING", "watchfiles": "WARNING"}
-"""Loggers that say nothing of use: we have our own access line and reload events."""
+_QUIET = {
+    "python_multipart": "ERROR",
+    "uvicorn.access": "WARNING",
+    "watchfiles": "WARNING",
+}
+"""Loggers that say nothing of use: our own access line and reload events say the same,
+and a client must not be able to fill the log with malformed forms."""
 
 _LEVELS = {
     "debug": logging.DEBUG,
