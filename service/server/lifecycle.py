@@ -210,6 +210,9 @@ class Lifecycle:
         except StartError as error:
             self._log.error("start_failed", reason=str(error))
             return error
+        except Exception as error:  # noqa: BLE001 - what was started must be stopped
+            self._log.exception("start_failed", reason=str(error))
+            return StartError(str(error))
         return None
 
     # -- stop ------------------------------------------------------------------

@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from service.errors import StartError
 from service.observability.logging import get_logger
 from service.server.listener import bound_sockets
 
@@ -141,15 +142,24 @@ class WorkerPool:
             self._sockets = bound_sockets(self.name, self._host, self._ports)
 
     async def start(self) -> None:
-        """Start the workers and wait until each is ready."""
+        """
+        Start the workers and wait until each is ready.
+
+        Raises:
+            StartError: One did not get ready in time.
+        """
         self.bind()
         ready = [asyncio.Event() for _ in range(self._count)]
         self._keepers = [
             asyncio.create_task(self._keep(number, event))
             for number, event in enumerate(ready)
         ]
-        async with asyncio.timeout(START_LIMIT):
-            await asyncio.gather(*(event.wait() for event in ready))
+        try:
+            async with asyncio.timeout(START_LIMIT):
+                await asyncio.gather(*(event.wait() for event in ready))
+        except TimeoutError:
+            msg = f"{self.name}: not every worker was ready within {START_LIMIT:g} s"
+            raise StartError(msg) from None
 
     async def check(self) -> None:
         """

@@ -151,6 +151,20 @@ async def test_port_that_can_not_be_had_fails_before_any_part_starts():
     assert "start a" not in events
 
 
+async def test_listener_that_fails_stops_what_was_started():
+    """Whatever goes wrong at the start, nothing is left behind."""
+
+    class Broken(FakeServer):
+        async def start(self):
+            raise OSError("Address already in use")
+
+    events = []
+    code, _ = await run([FakePart("a", events)], events, server=Broken(events))
+
+    assert code == 1
+    assert events[-2:] == ["stop a", "stopped"]
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.05])
 async def test_drain_delay_is_waited_before_the_listener_closes(delay):
     """The drain delay lies between the drain and the close."""
