@@ -19,8 +19,10 @@ LABEL org.opencontainers.image.title="httpserver" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.licenses="Apache-2.0"
-# no pip in what runs: nothing is installed there, and nothing should be
-RUN python -m pip uninstall --yes --quiet --root-user-action=ignore pip 2>/dev/null || rm -rf /usr/lib/python3/dist-packages/pip
+# Nothing is installed in what runs: no installer, and none of the wheels from which ensurepip would bring it back.
+RUN find /usr \( -path '*-packages/pip' -o -path '*-packages/pip-*' -o -path '*-packages/setuptools*' \
+      -o -path '*-packages/wheel*' -o -path '*/python3*/ensurepip' -o -name python-wheels -o -path '*/bin/pip*' \) \
+      -prune -exec rm -rf {} +
 COPY --from=build /opt/httpserver /opt/httpserver
 # The base has the standard library without its bytecode: compiling what the service imports, once and here, halves
 # the processor time of each start.

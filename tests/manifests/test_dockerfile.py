@@ -53,6 +53,16 @@ def test_bytecode_of_service_and_standard_library_is_in_the_image():
     assert importing < final.index("PYTHONDONTWRITEBYTECODE=1")
 
 
+def test_final_stage_drops_installers_and_their_wheels():
+    """Neither pip nor what ensurepip would make it from is left; e2e looks inside."""
+    final = DOCKERFILE.read_text().split("\nFROM ")[-1]
+    (removal,) = re.findall(r"^RUN find /usr (.+?) -exec rm", final, re.M | re.S)
+
+    for name in ("pip", "setuptools", "wheel", "ensurepip", "python-wheels"):
+        assert re.search(rf"[/ ']{name}", removal), name
+    assert final.index("RUN find /usr") < final.index("COPY --from=build")
+
+
 def test_label_has_the_version_of_the_package():
     """The default of the build argument follows the release."""
     assert f"ARG VERSION={__version__} " in DOCKERFILE.read_text()
