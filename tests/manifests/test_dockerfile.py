@@ -56,7 +56,7 @@ def test_bytecode_of_service_and_standard_library_is_in_the_image():
 def test_final_stage_drops_installers_and_their_wheels():
     """Neither pip nor what ensurepip would make it from is left; e2e looks inside."""
     final = DOCKERFILE.read_text().split("\nFROM ")[-1]
-    (removal,) = re.findall(r"^RUN find /usr (.+?) -exec rm", final, re.M | re.S)
+    (removal,) = re.findall(r"(?ms)^RUN find /usr (.+?) -exec rm", final)
 
     for name in ("pip", "setuptools", "wheel", "ensurepip", "python-wheels"):
         assert re.search(rf"[/ ']{name}", removal), name
