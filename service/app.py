@@ -7,7 +7,7 @@ out for good by deleting its folder and its name in `FEATURES`.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -91,18 +91,26 @@ def create_service(
         settings.metrics, version=__version__, multiprocess_dir=multiprocess_dir
     )
     store.report_to(metrics)
-    features = _features(Core(store=store, metrics=metrics, version=__version__))
     lag = LoopLag(metrics, loop="main")
-    parts: list[Part] = [lag]
-    if settings.metrics.sample:
-        parts.append(SampleMetrics(metrics))
-    parts += [part for feature in features for part in feature.parts]
     health = Health(
         phase=phase,
         limits=lambda: store.current.probes,
         stalled_for=lambda: time.monotonic() - lag.heartbeat,
-        checks=_checks(parts) | (checks or {}),
     )
+    features = _features(
+        Core(
+            store=store,
+            metrics=metrics,
+            health=health,
+            version=__version__,
+            multiprocess_dir=multiprocess_dir,
+        )
+    )
+    parts: list[Part] = [lag]
+    if settings.metrics.sample:
+        parts.append(SampleMetrics(metrics))
+    parts += [part for feature in features for part in feature.parts]
+    health.checks = _checks(parts) | (checks or {})
     typed = TypedRoutes(
         title=settings.server.name, version=__version__, docs_url=None, redoc_url=None
     )
@@ -116,9 +124,11 @@ def create_service(
     app.add(*(route for feature in features for route in feature.routes))
     app.add(*typed.routes())
     typed.describe(app.routes)
+    admin = _admin(health, metrics)
+    admin.add(*(route for feature in features for route in feature.admin_routes))
     return Service(
         app=app,
-        admin=_admin(health, metrics),
+        admin=admin,
         typed=typed,
         health=health,
         metrics=metrics,
@@ -127,8 +137,14 @@ def create_service(
 
 
 def _features(core: Core) -> list[Feature]:
-    """Return what each feature adds."""
-    return [import_module(name).feature(core) for name in FEATURES]
+    """Return what each feature adds, its routes marked with its name."""
+    return [_named(name, import_module(name).feature(core)) for name in FEATURES]
+
+
+def _named(module: str, feature: Feature) -> Feature:
+    name = module.rpartition(".")[2]
+    routes = [replace(route, part=name) for route in feature.routes]
+    return replace(feature, routes=routes)
 
 
 def _filters(

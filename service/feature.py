@@ -8,11 +8,13 @@ folder and its name in that list, and the rest works on.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from service.config import SettingsStore
 from service.observability.metrics import Metrics
 from service.server.application import Filter
 from service.server.lifecycle import Part
+from service.server.probes import Health
 from service.server.routes import Route
 
 __all__ = ["Core", "Feature"]
@@ -26,12 +28,16 @@ class Core:
     Attributes:
         store: The settings, live.
         metrics: What is measured.
+        health: What the probes report.
         version: Version of the service.
+        multiprocess_dir: Where worker processes share what they know; None without.
     """
 
     store: SettingsStore
     metrics: Metrics
+    health: Health
     version: str
+    multiprocess_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +47,13 @@ class Feature:
 
     Attributes:
         routes: Added to the main port.
+        admin_routes: Added to the admin port, which runs on an event loop of its own.
         filters: Run inside the service's own filters, nearest to the handlers.
         parts: Started and stopped with the service; one with `check` is asked by the
             readiness probe.
     """
 
     routes: Sequence[Route] = ()
+    admin_routes: Sequence[Route] = ()
     filters: Sequence[Filter] = ()
     parts: Sequence[Part] = ()

@@ -97,7 +97,7 @@ def _main_server(service: Service, settings: Settings) -> Server:
         host=settings.server.host,
         ports=settings.server.ports,
         backlog=settings.server.backlog,
-        keep_alive=settings.server.keep_alive,
+        keep_alive=settings.server.idle_timeout,
         drain=service.app.drain,
     )
 

@@ -14,15 +14,20 @@ from pydantic.config import JsonDict
 
 __all__ = [
     "AdminSettings",
+    "ControlSettings",
+    "CorsSettings",
     "DemoSettings",
     "FlagSettings",
     "LogLevel",
     "LogSettings",
     "LoginSettings",
     "MetricsSettings",
+    "OverloadSettings",
     "ProbeSettings",
     "ServerSettings",
     "Settings",
+    "ThrottleSettings",
+    "TlsSettings",
     "is_live",
 ]
 
@@ -49,12 +54,89 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class ControlSettings(_Section):
+    """Control endpoints of the admin port, for operators who hold the token."""
+
+    enabled: bool = Field(False, description="Serve `/control/…` on the admin port.")
+    token: SecretStr | None = live(
+        None, "Bearer token that they ask for, 16 characters at least.", min_length=16
+    )
+
+
 class AdminSettings(_Section):
     """The admin listener: metrics and probes, on an event loop of its own."""
 
     enabled: bool = Field(True, description="Open the admin listener.")
     host: str = Field("0.0.0.0", description="Address to listen on.")  # noqa: S104 - a container serves every interface of its own network namespace
     port: Port = Field(9090, description="Port of the admin listener.")
+    control: ControlSettings = ControlSettings()
+
+
+class TlsSettings(_Section):
+    """HTTPS by the service itself; certificate files are taken in anew on change."""
+
+    enabled: bool = Field(False, description="Open the TLS ports.")
+    ports: list[Port] = Field(
+        [8443],
+        description="Ports that speak TLS, besides `server.ports`.",
+        min_length=1,
+    )
+    cert_file: str = Field(
+        "/etc/httpserver/tls/tls.crt",
+        description="Certificate and its chain, PEM; as a mounted TLS Secret has it.",
+    )
+    key_file: str = Field(
+        "/etc/httpserver/tls/tls.key", description="Private key, PEM, not encrypted."
+    )
+    client_auth: Literal["none", "optional", "required"] = Field(
+        "none", description="Whether clients show a certificate of their own (mTLS)."
+    )
+    client_ca_file: str = Field(
+        "/etc/httpserver/tls/ca.crt",
+        description="Authorities whose client certificates are believed, PEM.",
+    )
+    min_version: Literal["1.2", "1.3"] = Field(
+        "1.2", description="Lowest TLS version that is spoken."
+    )
+    handshake_timeout: float = Field(
+        5.0, description="Seconds a TLS handshake may take.", gt=0, le=600
+    )
+    shutdown_timeout: float = Field(
+        2.0, description="Seconds a client may take to close TLS.", gt=0, le=600
+    )
+
+
+class CorsSettings(_Section):
+    """Which pages of other origins may call the service from a browser."""
+
+    origins: list[str] = Field(
+        [],
+        description="Origins such as `https://app.example.com`; `*` is any, without "
+        "credentials. Empty: none, and no CORS header is ever sent.",
+    )
+    methods: list[str] = Field(
+        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        description="Methods that they may use.",
+    )
+    headers: list[str] = Field(
+        ["authorization", "content-type", "x-request-id"],
+        description="Request headers that they may send.",
+    )
+    expose: list[str] = Field(
+        ["retry-after", "x-request-id"],
+        description="Answer headers that their scripts may read.",
+    )
+    credentials: bool = Field(False, description="Whether cookies go along.")
+    max_age: Seconds = Field(
+        600.0, description="Seconds a browser may remember the answer to a preflight."
+    )
+
+    @model_validator(mode="after")
+    def _no_credentials_for_all(self) -> Self:
+        if self.credentials and "*" in self.origins:
+            msg = "server.cors.credentials needs origins by name, not `*`"
+            raise ValueError(msg)
+        return self
 
 
 class ServerSettings(_Section):
@@ -71,12 +153,47 @@ class ServerSettings(_Section):
     backlog: int = Field(
         2048, description="Connections the kernel may queue.", ge=1, le=65_535
     )
-    keep_alive: Seconds = Field(
+    max_connections: int = live(
+        20_000,
+        "Open connections; one more is answered 503 and closed. 0 is no limit.",
+        ge=0,
+    )
+    idle_timeout: Seconds = live(
         75.0,
-        description="Idle seconds until a kept-alive connection is closed; above the "
-        "60 s that proxies keep theirs, so that the proxy closes first.",
+        "Idle seconds until a kept-alive connection is closed; above the 60 s that "
+        "proxies keep theirs, so that the proxy closes first. 0 is no limit.",
+    )
+    header_timeout: Seconds = live(
+        10.0,
+        "Seconds a client may take for the whole head of a request, from the accept "
+        "or its first byte; 408 after it. 0 is no limit.",
+    )
+    body_timeout: Seconds = live(
+        10.0,
+        "Seconds of a body's transfer after which `body_min_rate` is asked for; 408 "
+        "below it. 0 is no limit.",
+    )
+    body_min_rate: Bytes = live(
+        1_000, "Bytes a second that a request body must come with on average."
+    )
+    write_timeout: Seconds = live(
+        30.0,
+        "Seconds without any progress of an answer until the connection is reset. 0 "
+        "is no limit.",
+    )
+    max_target_bytes: int = live(
+        8_192, "Longest request target (path and query); 414 above it.", ge=64
+    )
+    max_headers: int = live(100, "Most header fields of a request; 431 above it.", ge=1)
+    max_header_bytes: int = live(
+        32_768, "Largest sum of header names and values; 431 above it.", ge=256
     )
     max_body_bytes: Bytes = live(1_048_576, "Largest request body; 413 above it.")
+    hosts: list[str] = live(
+        [],
+        "Hosts that are served, such as `httpserver.example.com` or "
+        "`*.example.com`; 421 for any other. Probes are exempt. Empty: all.",
+    )
     request_timeout: Seconds = live(
         30.0, "Seconds a handler may take until 504; 0 is no limit."
     )
@@ -101,6 +218,8 @@ class ServerSettings(_Section):
     hard_limit: Seconds = Field(
         30.0, description="Seconds after SIGTERM at which the process exits whatever."
     )
+    tls: TlsSettings = TlsSettings()
+    cors: CorsSettings = CorsSettings()
     admin: AdminSettings = AdminSettings()
 
     @model_validator(mode="after")
@@ -167,6 +286,60 @@ class MetricsSettings(_Section):
         return self
 
 
+class OverloadSettings(_Section):
+    """Load shedding: what is more than the service can do gets 503 at once."""
+
+    max_in_flight: int = live(
+        10_000, "Most requests in flight; 503 above it. 0 is no limit.", ge=0
+    )
+    adaptive: bool = live(
+        True, "Lower the limit while requests wait for the event loop, raise it after."
+    )
+    target_delay: Seconds = live(
+        0.1,
+        "Seconds a request may wait for the event loop before the adaptive limit "
+        "comes down.",
+        gt=0,
+    )
+    min_in_flight: int = live(
+        8, "Requests in flight that the adaptive limit always leaves.", ge=1
+    )
+    retry_after: Seconds = live(1.0, "Seconds that a shed client is asked to wait.")
+    bulkheads: dict[str, Annotated[int, Field(ge=1)]] = live(
+        {},
+        "Most requests in flight of one part, by its name, such as `demo: 500`, so "
+        "that it can't take the others' share; 503 above it.",
+    )
+
+
+class ThrottleSettings(_Section):
+    """Requests per second of one client; 429 above it."""
+
+    enabled: bool = live(False, "Count requests per client.")
+    rate: float = live(50.0, "Requests a second in the long run.", gt=0, le=1e6)
+    burst: int = live(100, "Requests that may come at once.", ge=1, le=1_000_000)
+    key: Literal["address", "user"] = live(
+        "address",
+        "What a client is: its address (a /64 network for IPv6), or the user of its "
+        "valid bearer token, and the address without one.",
+    )
+    max_clients: int = Field(
+        1_000_000, description="Clients that are remembered at once.", ge=1
+    )
+    store: SecretStr | None = Field(
+        None,
+        description="URL of a server that speaks the Redis protocol, such as "
+        "`redis://cache:6379/0`, where all replicas count together. Without: each "
+        "process counts for itself.",
+    )
+    store_timeout: float = live(
+        0.05,
+        "Seconds the store may take; after it the process counts for itself.",
+        gt=0,
+        le=10,
+    )
+
+
 class DemoSettings(_Section):
     """The sample routes."""
 
@@ -218,6 +391,8 @@ class Settings(_Section):
     probes: ProbeSettings = ProbeSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    overload: OverloadSettings = OverloadSettings()
+    throttle: ThrottleSettings = ThrottleSettings()
     demo: DemoSettings = DemoSettings()
     login: LoginSettings = LoginSettings()
     flags: FlagSettings = FlagSettings()

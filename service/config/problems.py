@@ -97,5 +97,5 @@ def _last(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return letters, digits and dots alone: `keepAlive` is `keep_alive`."""
+    """Return letters, digits and dots alone: `idleTimeout` is `idle_timeout`."""
     return "".join(char for char in name.lower() if char.isalnum() or char == ".")

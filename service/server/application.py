@@ -99,8 +99,13 @@ class Application:
         ctx.route, ctx.path_params = match.template, match.params
         if match.value is None:
             return _not_here(ctx, match)
-        ctx.probe = match.value.probe
-        return match.value.handler
+        route = match.value
+        ctx.probe = route.probe
+        ctx.part = route.part
+        ctx.priority = route.priority
+        if route.max_body_bytes is not None:
+            ctx.body_limit = route.max_body_bytes
+        return route.handler
 
     def _elsewhere(self, ctx: RequestContext) -> Handler:
         """Nothing is at the path: is it at the path with or without the slash?"""

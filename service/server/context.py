@@ -11,6 +11,7 @@ from starlette.datastructures import FormData, Headers, QueryParams
 
 from service.errors import InternalError, RequestError, UnsupportedMediaType
 from service.server import reading
+from service.server.priority import Priority
 from service.server.responses import JSON, TEXT, Response, json_bytes, problem
 
 __all__ = ["Drain", "RequestContext"]
@@ -53,6 +54,9 @@ class RequestContext:
         client: Address of the client, behind trusted proxies only.
         scheme: `http` or `https`, as the client saw it behind trusted proxies.
         probe: Whether the route is a probe or scrape, which is kept out of the log.
+        part: Name of the part whose route it is; empty when none was found.
+        priority: What the route may expect under overload.
+        peer_name: Name in the client's certificate, when TLS has verified one.
         state: Whatever filters and handlers leave for each other.
         response_headers: Raw pairs that are added to whatever answer is sent.
         status: Status that was sent; 0 before.
@@ -76,9 +80,12 @@ class RequestContext:
         "finished",
         "handler",
         "method",
+        "part",
         "path",
         "path_params",
+        "peer_name",
         "principal",
+        "priority",
         "probe",
         "receive",
         "request_id",
@@ -117,6 +124,9 @@ class RequestContext:
         self.client: str = peer[0] if peer else ""
         self.scheme: str = scope.get("scheme", "http")
         self.probe = False
+        self.part = ""
+        self.priority: Priority = "normal"
+        self.peer_name: str | None = scope.get("tls_peer_name")
         self.state: dict[str, Any] = {}
         self.response_headers: list[tuple[bytes, bytes]] = []
         self.status = 0

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from service.server.context import RequestContext
+from service.server.priority import Priority
 from service.server.responses import Response
 
 __all__ = ["ANY_METHOD", "Handler", "Route"]
@@ -26,6 +27,10 @@ class Route:
         methods: Methods it answers, upper case; GET brings HEAD with it.
         summary: One line for the OpenAPI document; empty keeps the route out of it.
         probe: A probe or scrape: kept out of the access log unless asked for.
+        priority: Under overload, low is shed first and high last.
+        max_body_bytes: Largest request body; None for the service's own limit.
+        part: Name of the part that it belongs to, which a bulkhead may bound; the
+            composition root sets it to the feature's name.
     """
 
     path: str
@@ -33,3 +38,6 @@ class Route:
     methods: tuple[str, ...] = ("GET",)
     summary: str = ""
     probe: bool = False
+    priority: Priority = "normal"
+    max_body_bytes: int | None = None
+    part: str = ""

@@ -19,7 +19,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "server.ports": st.lists(st.integers(0, 65535), min_size=1, max_size=3),
     "server.admin.port": st.integers(0, 65535),
     "server.admin.enabled": st.booleans(),
-    "server.keep_alive": st.floats(0, 86_400),
+    "server.idle_timeout": st.floats(0, 86_400),
     "log.level": st.sampled_from(["debug", "info", "error"]),
     "log.loggers": st.dictionaries(st.text("ab.", max_size=3), st.just("debug")),
     "login.users": st.dictionaries(st.text("ab", max_size=3), st.text("xyz")),

@@ -73,8 +73,8 @@ def test_section_without_entries_gives_nothing():
             id="slip of the pen",
         ),
         pytest.param(
-            "server: {keepAlive: 1}",
-            "1: server.keepAlive: no such setting; did you mean server.keep_alive?",
+            "server: {idleTimeout: 1}",
+            "1: server.idleTimeout: no such setting; did you mean server.idle_timeout?",
             id="camel case",
         ),
         pytest.param(
