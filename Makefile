@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format e2e image bench scan lock docs clean
+.PHONY: help run test soak lint format e2e image bench scan lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -22,7 +22,10 @@ run: $(VENV)/.runtime ## serve with embedded defaults on :8080 (PORT=, ADMIN_POR
 	@exec $(BIN)/python -m service serve --port $(PORT) --admin-port $(ADMIN_PORT) --set server.drain_delay=0
 
 test: $(VENV)/.dev ## unit, property, integration and manifest tests
-	$(BIN)/python -m pytest -n auto -m "not e2e and not bench" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto -m "not e2e and not bench and not soak" $(PYTEST_ARGS)
+
+soak: $(VENV)/.dev ## minutes under load and attack: slow clients, restarts, overload, rotation, fuzzing
+	$(BIN)/python -m pytest -p no:xdist -m "soak and not e2e" $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev ## formatting, style, types, layers, docstrings
 	$(BIN)/ruff format --check .
@@ -37,7 +40,7 @@ format: $(VENV)/.dev ## format the code
 	$(BIN)/ruff check --fix .
 
 e2e: $(VENV)/.dev ## end-to-end tests on the cluster of KUBECONFIG
-	$(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "e2e and not soak" $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev ## measurements against peers; results in docs/benchmarks.md
 	$(BIN)/python -m tests.bench

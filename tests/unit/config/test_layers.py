@@ -351,7 +351,7 @@ def test_variable_that_is_no_setting_of_ours_is_passed_over(name, value):
             "HTTPSERVER_PORT",
             "8080",
             "no such setting; did you mean HTTPSERVER_SERVER__PORTS or "
-            "HTTPSERVER_SERVER__ADMIN__PORT?",
+            "HTTPSERVER_SERVER__TLS__PORTS or HTTPSERVER_SERVER__ADMIN__PORT?",
             id="port that no kubelet wrote",
         ),
         pytest.param("HTTPSERVER_CONFIG", "", "is empty", id="no file"),
