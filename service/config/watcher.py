@@ -1,33 +1,22 @@
 """
 Watching the settings file and the secrets folder: a change takes effect by itself.
 
-It is folders that are watched, not files: Kubernetes swaps a mounted ConfigMap by
-renaming the link `..data`, and editors rename a new file over the old one. A folder
-that is not there is waited for in the nearest one above it. What the kernel does not
-tell (a link's target elsewhere, a network file system, no inotify watches left) is
-found by looking every few seconds. A reload follows only when the content differs.
+A reload follows only when the content differs; how folders are watched is the business
+of `service.watching`.
 """
 
-import asyncio
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from watchfiles._rust_notify import RustNotify
 
 from service.config.store import SettingsStore
-from service.observability.logging import get_logger
+from service.watching import FolderWatcher
 
-__all__ = ["SettingsWatcher", "watch_folders"]
-
-_Identity = tuple[int, int]
-"""Device and inode of a folder."""
-
-_LONGEST_BURST = 1.6
-"""Seconds after which a reload follows though changes go on."""
+__all__ = ["SettingsWatcher"]
 
 
-class SettingsWatcher:
+class SettingsWatcher(FolderWatcher):
     """
     A part that reloads the settings when their files change.
 
@@ -41,8 +30,6 @@ class SettingsWatcher:
         It runs on a thread of its own, where the store's subscribers are called too.
     """
 
-    name = "settings watcher"
-
     def __init__(
         self,
         store: SettingsStore,
@@ -51,130 +38,19 @@ class SettingsWatcher:
         interval: float = 5.0,
         watch: Callable[[list[str]], RustNotify] | None = None,
     ) -> None:
-        self._store = store
-        self._quiet_period = quiet_period
-        self._interval = interval
-        self._open = watch or watch_folders
-        self._stopping = threading.Event()
-        self._watching = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._log = get_logger("httpserver.config")
+        def folders() -> Iterator[Path]:
+            config, secrets = store.sources.config_path, store.sources.secrets_path
+            if config is not None:
+                yield config.absolute().parent
+            if secrets is not None:
+                yield secrets
 
-    async def start(self) -> None:
-        """Watch; returns when a change from now on is noticed."""
-        self._stopping.clear()
-        self._watching.clear()
-        self._thread = threading.Thread(
-            target=self._run, name="settings-watcher", daemon=True
+        super().__init__(
+            "settings",
+            folders=folders,
+            look=lambda: store.refresh(settle=quiet_period),
+            logger="httpserver.config",
+            quiet_period=quiet_period,
+            interval=interval,
+            watch=watch,
         )
-        self._thread.start()
-        await asyncio.to_thread(self._watching.wait)
-
-    async def stop(self) -> None:
-        """Stop watching; returns when no reload is under way any more."""
-        self._stopping.set()
-        if self._thread is not None:
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            places = self._places()
-            try:
-                watch = self._watch(places)
-            except FileNotFoundError:  # a folder went just now: look again
-                continue
-            self._watching.set()
-            self._refresh()
-            while places == self._places() and self._wait(watch, places):
-                self._refresh()
-            if watch is not None:
-                watch.close()
-
-    def _watch(self, places: dict[Path, _Identity]) -> RustNotify | None:
-        """
-        Return a watch on the folders, or None when only looking is left.
-
-        Raises:
-            FileNotFoundError: One of them is no longer there.
-        """
-        folders = [str(place) for place in places]
-        if not folders:
-            return None
-        try:
-            return self._open(folders)
-        except FileNotFoundError:
-            raise
-        except (OSError, RuntimeError) as error:
-            self._log.warning(
-                "settings_watch_failed", folders=folders, reason=str(error)
-            )
-            return None
-
-    def _wait(self, watch: RustNotify | None, places: dict[Path, _Identity]) -> bool:
-        """
-        Wait for the end of a burst of changes, or for the next look.
-
-        Returns:
-            Whether the watch can go on: not when a folder itself was lost, even if one
-            of the same name and number is there again, nor when the part stops.
-        """
-        if watch is None:
-            return not self._stopping.wait(self._interval)
-        try:
-            changes = watch.watch(
-                int(_LONGEST_BURST * 1000),
-                int(self._quiet_period * 1000),
-                int(self._interval * 1000),
-                self._stopping,
-            )
-        except (OSError, RuntimeError) as error:
-            self._log.warning("settings_watch_failed", reason=str(error))
-            return not self._stopping.wait(self._interval)
-        if isinstance(changes, str):
-            return changes != "stop"
-        return not any(Path(path) in places for _, path in changes)
-
-    def _refresh(self) -> None:
-        if self._stopping.is_set():
-            return
-        try:
-            self._store.refresh(settle=self._quiet_period)
-        except Exception:  # noqa: BLE001 - the watch must go on
-            self._log.exception("settings_watch_error")
-
-    def _places(self) -> dict[Path, _Identity]:
-        """Return the folders to watch, each with what tells it from a later one."""
-        config = self._store.sources.config_path
-        secrets = self._store.sources.secrets_path
-        wanted = (config and config.absolute().parent, secrets and secrets.absolute())
-        return dict(_nearest(folder) for folder in wanted if folder)
-
-
-def watch_folders(folders: list[str]) -> RustNotify:
-    """
-    Return the kernel's watch on the entries of *folders*, not on those below.
-
-    Raises:
-        FileNotFoundError: One of them is not there.
-        OSError: No watch is to be had.
-    """
-    return RustNotify(
-        folders,
-        debug=False,
-        force_polling=False,
-        poll_delay_ms=0,
-        recursive=False,
-        ignore_permission_denied=False,
-    )
-
-
-def _nearest(folder: Path) -> tuple[Path, _Identity]:
-    """Return the folder, or the nearest above it that is there, with its identity."""
-    for place in (folder, *folder.parents):
-        try:
-            found = place.stat()
-        except OSError:
-            continue
-        return place, (found.st_dev, found.st_ino)
-    return folder, (0, 0)

@@ -14,7 +14,8 @@ import structlog
 from watchfiles._rust_notify import RustNotify
 
 from service.config import SettingsStore, Sources
-from service.config.watcher import SettingsWatcher, watch_folders
+from service.config.watcher import SettingsWatcher
+from service.watching import watch_folders
 from tests.support.settings_files import KubernetesMount, only
 
 LIMIT = 20.0
