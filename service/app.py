@@ -21,6 +21,7 @@ from service.observability.sample_metrics import SampleMetrics
 from service.server import filters
 from service.server.application import Application, Filter
 from service.server.context import RequestContext
+from service.server.cors import cors
 from service.server.delivery import deliver
 from service.server.lifecycle import CheckedPart, Part, Phase
 from service.server.probes import Check, Health, probe_routes
@@ -152,6 +153,10 @@ def _filters(
 ) -> list[Filter]:
     """Return the filters, outermost first: the one place where their order stands."""
     server = store.current.server
+    # Inside recover, so that a page of another origin can read a problem document too;
+    # outside whatever may refuse or be slow, so that a 503 or 504 carries the headers,
+    # and a preflight, which browsers send without credentials, is never asked for any.
+    sharing = [cors(server.cors)] if server.cors.origins else []
     return [
         filters.forwarded(server.trusted_proxies),
         filters.request_id,
@@ -160,6 +165,7 @@ def _filters(
         deliver,
         filters.recover,
         filters.security_headers(),
+        *sharing,
         filters.time_limit(lambda: store.current.server.request_timeout),
         *(each for feature in features for each in feature.filters),
     ]

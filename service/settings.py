@@ -35,6 +35,8 @@ LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=0)]
+Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[a-z0-9._\[\]:-]+)$")]
 
 _LIVE: JsonDict = {"live": True}
 """JSON-schema mark of a field that takes effect without a restart."""
@@ -109,20 +111,21 @@ class TlsSettings(_Section):
 class CorsSettings(_Section):
     """Which pages of other origins may call the service from a browser."""
 
-    origins: list[str] = Field(
+    origins: list[Origin] = Field(
         [],
-        description="Origins such as `https://app.example.com`; `*` is any, without "
-        "credentials. Empty: none, and no CORS header is ever sent.",
+        description="Origins as browsers send them, such as `https://app.example.com`: "
+        "lower case, no path, no default port. `*` is any, without credentials. "
+        "Empty: none, and no CORS header is ever sent.",
     )
-    methods: list[str] = Field(
+    methods: list[Token] = Field(
         ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
         description="Methods that they may use.",
     )
-    headers: list[str] = Field(
+    headers: list[Token] = Field(
         ["authorization", "content-type", "x-request-id"],
         description="Request headers that they may send.",
     )
-    expose: list[str] = Field(
+    expose: list[Token] = Field(
         ["retry-after", "x-request-id"],
         description="Answer headers that their scripts may read.",
     )
@@ -130,6 +133,15 @@ class CorsSettings(_Section):
     max_age: Seconds = Field(
         600.0, description="Seconds a browser may remember the answer to a preflight."
     )
+
+    @model_validator(mode="after")
+    def _origins_can_match(self) -> Self:
+        for scheme, port in (("https://", ":443"), ("http://", ":80")):
+            for each in self.origins:
+                if each.startswith(scheme) and each.endswith(port):
+                    msg = f"server.cors.origins: browsers leave {port} out of {scheme}"
+                    raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _no_credentials_for_all(self) -> Self:

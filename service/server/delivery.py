@@ -108,6 +108,7 @@ async def _start(ctx: RequestContext, status: int, headers: Pairs) -> None:
 def head(ctx: RequestContext, headers: Pairs) -> Pairs:
     """Return *headers* and those the filters asked for; the handler's own win."""
     names = {name for name, _ in headers}
+    names.discard(b"vary")  # what the answer depends on adds up
     merged = [
         *headers,
         *(pair for pair in ctx.response_headers if pair[0] not in names),
