@@ -170,8 +170,10 @@ class RequestContext:
 
         Raises:
             ContentTooLarge: It is longer than `body_limit`.
+            UnsupportedMediaType: It is compressed.
         """
         if self._body is None:
+            reading.check_coding(self.raw_header(b"content-encoding"))
             length = self.raw_header(b"content-length")
             self._body = await reading.body_bytes(
                 self.receive,
@@ -193,8 +195,10 @@ class RequestContext:
             BadRequest: It is not JSON.
         """
         kind = reading.media_type(self.headers)
-        if kind and kind != JSON and not kind.endswith("+json"):
-            raise UnsupportedMediaType("This route reads application/json.")
+        if kind and not reading.is_json(kind):
+            raise UnsupportedMediaType(
+                "This route reads application/json.", headers={"accept": JSON}
+            )
         return reading.json_value(await self.read_body())
 
     async def read_form(self) -> FormData:

@@ -20,7 +20,9 @@ __all__ = [
     "MAX_JSON_DEPTH",
     "ClientDisconnected",
     "body_bytes",
+    "check_coding",
     "form_data",
+    "is_json",
     "json_value",
     "media_type",
     "too_large",
@@ -81,6 +83,29 @@ def too_large(limit: int) -> ContentTooLarge:
 def media_type(headers: Headers) -> str:
     """Return the media type of the body, in lower case and without parameters."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def is_json(kind: str) -> bool:
+    """Whether the media type *kind* is JSON or one of its kin (RFC 6839 §3.1)."""
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def check_coding(coding: bytes | None) -> None:
+    """
+    Refuse a compressed body: a small one may unpack to any size.
+
+    Args:
+        coding: Value of `Content-Encoding`, when there is one.
+
+    Raises:
+        UnsupportedMediaType: It names a coding; the answer tells that none is taken
+            (RFC 9110 §15.5.16).
+    """
+    if coding is not None and coding.strip().lower() not in (b"", b"identity"):
+        raise UnsupportedMediaType(
+            "The body must come without a content coding.",
+            headers={"accept-encoding": "identity"},
+        )
 
 
 def json_value(body: bytes) -> Any:

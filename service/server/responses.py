@@ -6,6 +6,7 @@ pairs and bytes, so that nothing is computed twice on the way to the listener.
 """
 
 import http
+import json
 from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Any
 
@@ -41,10 +42,22 @@ def json_bytes(
     """
     Return *value* as JSON in UTF-8.
 
+    Integers of any size are written: orjson stops at 64 bits, clients may not.
+
     Raises:
         TypeError: A value has no JSON form, or a string holds a lone surrogate.
     """
-    return orjson.dumps(value, default=default, option=_JSON_OPTIONS)
+    try:
+        return orjson.dumps(value, default=default, option=_JSON_OPTIONS)
+    except TypeError as error:
+        if "64-bit" not in str(error):
+            raise
+
+    def plain(other: object) -> Any:
+        return orjson.loads(orjson.dumps(other, default=default, option=_JSON_OPTIONS))
+
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=plain)
+    return text.encode("utf-8", "replace")
 
 
 def status_phrase(status: int) -> str:

@@ -1,5 +1,7 @@
 """The request context reads requests and writes answers."""
 
+import datetime as dt
+
 import pytest
 
 from service.server.responses import status_phrase
@@ -200,13 +202,46 @@ async def test_forms_are_read_by_their_type():
     assert (none.status_code, broken.status_code) == (415, 400)
 
 
-async def test_large_answer_of_unencodable_numbers_is_our_failure():
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**4000])
+async def test_integers_beyond_64_bits_are_written(number):
+    """What a strict reader takes in can go out again, beside dates and the like."""
+    day = dt.date(2026, 1, 2)
+
+    async def handler(ctx):
+        return ctx.ok({"n": number, "day": day, "text": "ä", "none": None})
+
+    answer = await answering(handler).get("/")
+
+    assert answer.content == (
+        f'{{"n":{number},"day":"2026-01-02","text":"ä","none":null}}'.encode()
+    )
+
+
+async def test_value_without_a_json_form_is_our_failure():
     """What JSON can't hold is the service's error, told without the cause."""
 
     async def handler(ctx):
-        return ctx.ok({"n": 2**80})
+        return ctx.ok({"n": 2**80, "what": object()})
 
     answer = await answering(handler).get("/")
 
     assert answer.status_code == 500
     assert "cause" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("coding", "status"),
+    [("gzip", 415), ("GZIP, br", 415), ("x", 415), ("identity", 200), ("", 200)],
+)
+async def test_compressed_body_is_refused_with_what_is_taken(coding, status):
+    """Nothing is unpacked: the client learns to send the body as it is."""
+
+    async def handler(ctx):
+        return ctx.ok(await ctx.read_text())
+
+    headers = {"content-encoding": coding}
+    answer = await answering(handler).post("/", content=b"x", headers=headers)
+
+    assert answer.status_code == status
+    refused = status == 415
+    assert answer.headers.get("accept-encoding") == ("identity" if refused else None)
