@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.cluster import await_value, kubectl, namespace
+from tests.support.cluster import RESTRICTED, await_value, kubectl, namespace
 
 ASK = """
 import json, urllib.request
@@ -17,18 +17,11 @@ print(answer.read().decode())
 def pod(image):
     """A pod of the image, without arguments, under the restricted profile."""
     name, tag = image
-    security = {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "readOnlyRootFilesystem": True,
-        "runAsNonRoot": True,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
     container = {
         "name": "image",
         "image": f"{name}:{tag}",
         "imagePullPolicy": "IfNotPresent",
-        "securityContext": security,
+        "securityContext": RESTRICTED,
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": 8099}},
     }
     manifest = {

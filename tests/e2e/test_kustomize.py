@@ -9,7 +9,7 @@ import sys
 import httpx2
 import pytest
 
-from tests.support.cluster import Load, await_value, loaded
+from tests.support.cluster import Load, await_value, loaded, loaded_inside
 
 
 def test_https_is_verified_against_our_own_ca(applied):
@@ -91,15 +91,28 @@ def test_login_comes_with_a_secret_and_holds_on_every_replica(applied):
     assert applied.restarts() == 0
 
 
-async def test_rollout_under_load_loses_no_request(applied):
-    """`kubectl rollout restart` through the ingress: every request is answered."""
+@pytest.mark.parametrize(
+    "times", [2, pytest.param(20, marks=pytest.mark.soak)], ids="{}".format
+)
+async def test_rollouts_under_load_lose_no_request(applied, times):
+    """Through Service and ingress, every request of kept connections is answered."""
     load: Load
-    async with loaded(applied, "/delay/0.1") as load:
-        for _ in range(2):
-            await asyncio.to_thread(
-                applied.kubectl, "rollout", "restart", "deployment/httpserver"
-            )
-            await asyncio.to_thread(applied.await_rollout)
+    with loaded_inside(applied, "/delay/0.02") as inside:
+        async with loaded(applied, "/delay/0.1") as load:
+            for _ in range(times):
+                await asyncio.to_thread(roll, applied)
+            totals = await asyncio.to_thread(inside)
+    print(f"{times} rollouts: ingress {load.answers}, Service {totals}")  # noqa: T201 - the soak's figures
 
     assert load.failed == {}
     assert load.answers["200"] > 100
+    assert totals["failed"] == {}
+    assert totals["requests"] > 100 * times
+    assert totals["told_to_close"] > 0
+
+
+def roll(ns):
+    """Restart every pod, and wait until the old ones are gone too."""
+    ns.kubectl("rollout", "restart", "deployment/httpserver")
+    ns.await_rollout()
+    ns.await_leavers()

@@ -9,16 +9,38 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
 
-__all__ = ["Load", "Namespace", "await_value", "helm", "kubectl", "loaded", "namespace"]
+from tests.support import keep_alive
+
+__all__ = [
+    "RESTRICTED",
+    "Load",
+    "Namespace",
+    "await_value",
+    "helm",
+    "kubectl",
+    "loaded",
+    "loaded_inside",
+    "namespace",
+]
 
 T = TypeVar("T")
 
 INGRESS = "127.0.0.1"
 """Address of the ingress controller; a kind cluster maps its ports here too."""
+
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""Security context of a container that the restricted profile lets in."""
 
 
 def kubectl(*arguments: str, stdin: str | None = None, limit: float = 300) -> str:
@@ -72,6 +94,14 @@ class Namespace:
     def await_rollout(self) -> None:
         target = "deployment/httpserver"
         self.kubectl("rollout", "status", target, "--timeout=240s")
+
+    def await_leavers(self) -> None:
+        """Wait until the pods that were replaced are gone."""
+        selector = ("-l", "app.kubernetes.io/name=httpserver")
+        wanted = self.get("deployment", "httpserver")["spec"]["replicas"]
+        await_value(
+            lambda: len(self.get("pods", *selector)["items"]), lambda n: n == wanted
+        )
 
     def pods(self) -> list[dict[str, Any]]:
         """The running pods of the service, those that are leaving left out."""
@@ -181,6 +211,42 @@ async def _outcome(client: httpx2.AsyncClient, ns: Namespace, path: str) -> str:
     except httpx2.HTTPError as error:
         return type(error).__name__
     return str(answer.status_code)
+
+
+@contextlib.contextmanager
+def loaded_inside(ns: Namespace, path: str) -> Iterator[Callable[[], dict[str, Any]]]:
+    """
+    Send requests through the Service from a pod with the service's own image, on
+    kept-alive connections, without retries; yield what gives the totals so far.
+    """
+    containers = ns.get("deployment", "httpserver")["spec"]["template"]["spec"]
+    source = Path(keep_alive.__file__).read_text()
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "keep-alive"},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "restartPolicy": "Never",
+            "containers": [
+                {
+                    "name": "keep-alive",
+                    "image": containers["containers"][0]["image"],
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": ["python", "-c", source, "httpserver", "80", path],
+                    "securityContext": RESTRICTED,
+                }
+            ],
+        },
+    }
+    ns.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
+    try:
+        ns.kubectl("wait", "pod/keep-alive", "--for=condition=Ready", "--timeout=60s")
+        log = ("logs", "keep-alive", "--tail=1")
+        await_value(lambda: ns.kubectl(*log), bool, limit=30)
+        yield lambda: json.loads(ns.kubectl(*log))
+    finally:
+        ns.kubectl("delete", "pod", "keep-alive", "--now")
 
 
 @contextlib.contextmanager
