@@ -19,13 +19,18 @@ from starlette.responses import Response as StarletteResponse
 from starlette.routing import BaseRoute, Match, Mount, Route
 from typing_extensions import override
 
-from service.errors import RequestError, Unprocessable
+from service.errors import RequestError
 from service.server.context import RequestContext
 from service.server.delivery import recording_send
-from service.server.reading import too_large
 from service.server.responses import Response, SentResponse, problem
 from service.server.route_tree import ANY, split_template
 from service.server.routes import Route as CoreRoute
+from service.server.typed_bodies import (
+    BodyModel,
+    RefusedBody,
+    checked_receive,
+    unprocessable,
+)
 
 __all__ = ["Context", "TypedRoutes", "current_context"]
 
@@ -60,6 +65,7 @@ class TypedRoutes:
         self.api.router.routes.insert(0, _Selected())
         for kind, handler in (
             (RequestError, _on_request_error),
+            (RefusedBody, _on_refused_body),
             (HTTPException, _on_http_exception),
             (RequestValidationError, _on_validation_error),
             (Exception, _on_exception),
@@ -93,34 +99,15 @@ class TypedRoutes:
     def _entry(
         self, path: str, methods: tuple[str, ...], context: RouteContext
     ) -> CoreRoute:
+        model = BodyModel.of(context)
+
         async def typed(ctx: RequestContext) -> Response:
             ctx.scope[_CONTEXT] = ctx
             ctx.scope[_SELECTED] = context
-            await self.api(ctx.scope, _limited_receive(ctx), recording_send(ctx))
+            await self.api(ctx.scope, checked_receive(ctx, model), recording_send(ctx))
             return SentResponse(status=ctx.status)
 
         return CoreRoute(path=path, methods=methods, handler=typed)
-
-
-def _limited_receive(ctx: RequestContext) -> Receive:
-    """Return an ASGI receive that refuses what goes beyond the body limit."""
-    announced = ctx.raw_header(b"content-length")
-    received = 0 if announced is None else int(announced)
-    if received > ctx.body_limit:
-        raise too_large(ctx.body_limit)
-    received = 0
-
-    async def receive() -> Any:
-        nonlocal received
-        message = await ctx.receive()
-        received += len(message.get("body", b""))
-        if received > ctx.body_limit:
-            error = too_large(ctx.body_limit)
-            # FastAPI would make a 400 of anything that is not its own exception
-            raise HTTPException(error.status, error.detail, error.headers)
-        return message
-
-    return receive
 
 
 class _Selected(BaseRoute):
@@ -185,6 +172,10 @@ async def _on_request_error(request: Request, error: Any) -> StarletteResponse:
     return _as_starlette(request, error)
 
 
+async def _on_refused_body(request: Request, refused: Any) -> StarletteResponse:
+    return _as_starlette(request, refused.error)
+
+
 async def _on_http_exception(request: Request, error: Any) -> StarletteResponse:
     detail = error.detail if isinstance(error.detail, str) else None
     told = RequestError(detail, status=error.status_code, headers=error.headers)
@@ -193,14 +184,7 @@ async def _on_http_exception(request: Request, error: Any) -> StarletteResponse:
 
 async def _on_validation_error(request: Request, error: Any) -> StarletteResponse:
     """Tell what is wrong and where; what the client sent is not echoed."""
-    errors = [
-        {"loc": list(each["loc"]), "type": each["type"], "msg": each["msg"]}
-        for each in error.errors()
-    ]
-    told = Unprocessable(
-        "The request's values are wrong.", extensions={"errors": errors}
-    )
-    return _as_starlette(request, told)
+    return _as_starlette(request, unprocessable(error.errors()))
 
 
 async def _on_exception(request: Request, _error: Exception) -> StarletteResponse:
