@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.process import serving
+from tests.support.attack import assert_unharmed, attacked
 from tests.support.raw_http import RawConnection, get, post, request
 
 MARK = b"still-in-step"
@@ -279,17 +279,9 @@ CASES = [
 @pytest.fixture(scope="module")
 def service():
     """One service for all cases, so that what one breaks, the next one sees."""
-    with serving(
-        module="tests.support.attacked_service",
-        server__drain_delay=0,
-        overload__adaptive="false",
-        demo__delay_max=0,
-    ) as running:
+    with attacked() as running:
         yield running
-        errors = [
-            each for each in running.log if each["level"] in ("error", "critical")
-        ]
-        assert errors == []
+        assert_unharmed(running)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])

@@ -1,0 +1,40 @@
+"""What a running service says of itself: series of its admin port, and its memory."""
+
+import time
+from pathlib import Path
+
+import httpx2
+
+from tests.support.process import ServiceProcess
+
+__all__ = ["await_value", "resident_bytes", "value"]
+
+
+def value(service: ServiceProcess, series: str) -> float:
+    """Return the value of *series*, written as in the exposition; 0 when unknown."""
+    text = httpx2.get(f"{service.admin_url}/metrics", timeout=10).text
+    for line in text.splitlines():
+        name, _, number = line.rpartition(" ")
+        if name == series:
+            return float(number)
+    return 0.0
+
+
+def await_value(
+    service: ServiceProcess, series: str, wanted: float, *, limit: float = 10.0
+) -> None:
+    """Wait until *series* has at least the *wanted* value (0: exactly), or fail."""
+    end = time.monotonic() + limit
+    while True:
+        found = value(service, series)
+        if found == wanted or (wanted and found >= wanted):
+            return
+        assert time.monotonic() < end, f"{series} is {found}, not {wanted}"
+        time.sleep(0.05)
+
+
+def resident_bytes(service: ServiceProcess) -> int:
+    """Return the resident memory of the process."""
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    line = next(each for each in status.splitlines() if each.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
