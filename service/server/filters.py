@@ -48,14 +48,23 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """A request id that can stand in a header, a log line and a URN as it is."""
 
 DEFAULT_SECURITY_HEADERS = {
-    "content-security-policy": "default-src 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'; form-action 'self'",
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'self'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'; object-src 'none'",
     "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), display-capture=(), geolocation=(), "
+    "microphone=(), payment=(), usb=()",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-"""Headers of every answer; a handler's own value wins. Source: OWASP Secure Headers."""
+"""
+Headers of every answer; a handler's own value wins.
+
+Source: https://owasp.org/www-project-secure-headers/, whose list is compared in
+`docs/security.md`.
+"""
 
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 

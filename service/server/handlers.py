@@ -66,6 +66,8 @@ def static_files(directory: str | PathLike[str]) -> Handler:
             response = await files.get_response(path, ctx.scope)
         except HTTPException as error:
             return ctx.write_status(error.status_code)
+        # kept and asked about anew, else the tags would be of no use
+        response.headers.setdefault("cache-control", "no-cache")
         await response(ctx.scope, ctx.receive, recording_send(ctx))
         return SentResponse(status=ctx.status)
 

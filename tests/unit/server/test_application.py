@@ -240,8 +240,31 @@ async def test_security_headers_are_there_and_handlers_own_wins():
         missing = await http.get("/nope")
 
     assert own.headers.get_list("x-frame-options") == ["SAMEORIGIN"]
-    assert missing.headers["x-content-type-options"] == "nosniff"
     assert "strict-transport-security" not in missing.headers
+    for name, value in filters.DEFAULT_SECURITY_HEADERS.items():
+        assert missing.headers[name] == value
+
+
+@pytest.mark.parametrize(
+    ("scheme", "forwarded", "sent"),
+    [
+        ("https", "", True),
+        ("http", "https", True),
+        ("http", "", False),
+        ("https", "http", False),
+    ],
+)
+async def test_hsts_is_for_https_alone(scheme, forwarded, sent):
+    """Browsers ignore it over HTTP, and a proxy says what the client spoke."""
+    headers = {"x-forwarded-proto": forwarded} if forwarded else {}
+    proxies = filters.forwarded(["127.0.0.1"])
+    chain = [proxies, deliver, filters.security_headers()]
+    app = Application(filters=chain, body_limit=lambda: 0)
+    app.add(Route(path="/", handler=hello))
+    async with client(app) as http:
+        answer = await http.get(f"{scheme}://test/", headers=headers)
+
+    assert ("strict-transport-security" in answer.headers) is sent
 
 
 @pytest.mark.parametrize(
@@ -436,4 +459,5 @@ async def test_static_files_serve_the_folder_and_nothing_else(tmp_path):
     assert page.headers["content-type"].startswith("text/html")
     assert page.headers["x-content-type-options"] == "nosniff"
     assert again.status_code == 304
+    assert page.headers.get_list("cache-control") == ["no-cache"]
     assert set(outside) <= {400, 404}
