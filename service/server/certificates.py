@@ -59,6 +59,9 @@ class Certificates:
         quiet_period: Seconds that files must stay the same before they are taken.
         interval: Seconds between looks that no change caused.
 
+    Attributes:
+        metrics: What measures certificates.
+
     Concurrency:
         `context` may be read by any thread. Subscribers are called on the event loop
         that `start` ran on; `look` belongs to any thread but that loop's.
@@ -75,7 +78,7 @@ class Certificates:
         interval: float = 5.0,
     ) -> None:
         self._tls = tls
-        self._metrics = metrics
+        self.metrics = metrics
         self._settle = quiet_period
         self._subscribers: list[OnContext] = []
         self._lock = threading.Lock()
@@ -151,7 +154,7 @@ class Certificates:
                 return self._reload(self._settled(), loop=self._loop)
             self._warn_of_end()
         if tell:
-            self._metrics.reloaded("unchanged")
+            self.metrics.reloaded("unchanged")
             self._log.info("tls_unchanged")
         return False
 
@@ -175,17 +178,17 @@ class Certificates:
             return False  # they changed meanwhile; that brings the next look
         self._seen = found
         if loaded is None:
-            self._metrics.reloaded("failed")
+            self.metrics.reloaded("failed")
             self._log.error("tls_reload_failed", reason=problem)
             return False
         self._take(loaded)
-        self._metrics.reloaded("changed")
+        self.metrics.reloaded("changed")
         loop.call_soon_threadsafe(self._notify, loaded.context)
         return True
 
     def _take(self, loaded: Loaded) -> None:
         self._loaded = loaded
-        self._metrics.loaded(loaded.not_after)
+        self.metrics.loaded(loaded.not_after)
         self._log.info(
             "tls_loaded",
             subject=loaded.subject,
