@@ -18,8 +18,10 @@ from service.observability.access_log import AccessLog
 from service.observability.loop_lag import LoopLag
 from service.observability.metrics import Metrics
 from service.observability.sample_metrics import SampleMetrics
+from service.observability.tls_metrics import TlsMetrics
 from service.server import filters
 from service.server.application import Application, Filter
+from service.server.certificates import Certificates
 from service.server.context import RequestContext
 from service.server.cors import cors
 from service.server.delivery import deliver
@@ -51,6 +53,7 @@ class Service:
         health: What the probes report.
         metrics: What is measured.
         parts: What is started and stopped with the service, in the order of the start.
+        certificates: The TLS context in use, one of the parts; None without TLS.
     """
 
     app: Application
@@ -59,6 +62,7 @@ class Service:
     health: Health
     metrics: Metrics
     parts: list[Part]
+    certificates: Certificates | None = None
 
 
 def create_app(settings: Settings | None = None) -> Application:
@@ -108,6 +112,9 @@ def create_service(
         )
     )
     parts: list[Part] = [lag]
+    certificates = _certificates(store, metrics)
+    if certificates is not None:
+        parts.append(certificates)
     if settings.metrics.sample:
         parts.append(SampleMetrics(metrics))
     parts += [part for feature in features for part in feature.parts]
@@ -134,7 +141,16 @@ def create_service(
         health=health,
         metrics=metrics,
         parts=parts,
+        certificates=certificates,
     )
+
+
+def _certificates(store: SettingsStore, metrics: Metrics) -> Certificates | None:
+    """Return the part that keeps the TLS context, where there is TLS."""
+    tls = store.current.server.tls
+    if not tls.enabled:
+        return None
+    return Certificates(tls, metrics=TlsMetrics(metrics.registry))
 
 
 def _features(core: Core) -> list[Feature]:

@@ -21,12 +21,10 @@ from service.app import Service
 from service.config import SettingsStore
 from service.observability import logging
 from service.observability.metrics import MULTIPROCESS_VARIABLE, mark_worker_dead
-from service.server.guard import Guard
 from service.server.lifecycle import Lifecycle, MainServer, Phase
 from service.server.listener import Server, ServerThread
-from service.server.ports import Ports
 from service.server.workers import Inherited, WorkerPool
-from service.settings import ServerSettings
+from service.settings import Settings
 
 __all__ = ["run"]
 
@@ -54,7 +52,7 @@ async def _serve_alone(store: SettingsStore) -> int:
     """Serve in this one process."""
     process = _Process(store)
     service = app.create_service(store, phase=process.phase)
-    return await process.serve(service, main=_main_server(service, store))
+    return await process.serve(service, main=_main_server(service, store.current))
 
 
 async def _serve_as_worker(store: SettingsStore, inherited: Inherited) -> int:
@@ -63,8 +61,8 @@ async def _serve_as_worker(store: SettingsStore, inherited: Inherited) -> int:
     process = _Process(store, on_ready=inherited.report_ready)
     shared = Path(os.environ[MULTIPROCESS_VARIABLE])
     service = app.create_service(store, phase=process.phase, multiprocess_dir=shared)
-    server = _main_server(service, store)
-    server.ports.inherit(inherited.listeners, inherited.tls_listeners)
+    server = _main_server(service, store.current)
+    server.bind(inherited.sockets())
     inherited.watch_parent(process.request_stop)
     return await process.serve(service, main=server, admin=False)
 
@@ -76,7 +74,8 @@ async def _serve_as_parent(store: SettingsStore) -> int:
     with tempfile.TemporaryDirectory(prefix="httpserver-metrics-") as shared:
         pool = WorkerPool(
             name=settings.name,
-            ports=_ports(settings),
+            host=settings.host,
+            ports=settings.ports,
             count=settings.workers,
             environment={MULTIPROCESS_VARIABLE: shared},
             on_exit=partial(mark_worker_dead, Path(shared)),
@@ -91,36 +90,23 @@ async def _serve_as_parent(store: SettingsStore) -> int:
         return await process.serve(service, main=pool)
 
 
-def _ports(server: ServerSettings) -> Ports:
-    """Return the ports of the main server."""
-    tls = server.tls.ports if server.tls.enabled else ()
-    return Ports(server.name, server.host, server.ports, tls)
-
-
-def _main_server(service: Service, store: SettingsStore) -> Server:
-    settings = store.current.server
-    guard = Guard(
-        lambda: store.current.server,
-        drain=service.app.drain,
-        observer=service.metrics.connections.of("main"),
-    )
+def _main_server(service: Service, settings: Settings) -> Server:
     return Server(
         service.app,
-        ports=_ports(settings),
-        backlog=settings.backlog,
-        guard=guard,
-        tls=service.certificates,
+        name=settings.server.name,
+        host=settings.server.host,
+        ports=settings.server.ports,
+        backlog=settings.server.backlog,
+        keep_alive=settings.server.idle_timeout,
+        drain=service.app.drain,
     )
 
 
-def _admin_server(service: Service, store: SettingsStore) -> ServerThread:
-    settings = store.current.server
-    guard = Guard(
-        lambda: store.current.server, observer=service.metrics.connections.of("admin")
-    )
-    name = f"{settings.name}-admin"
-    ports = Ports(name, settings.admin.host, [settings.admin.port])
-    return ServerThread(Server(service.admin, ports=ports, guard=guard))
+def _admin_server(service: Service, settings: Settings) -> ServerThread:
+    admin = settings.server.admin
+    name = f"{settings.server.name}-admin"
+    server = Server(service.admin, name=name, host=admin.host, ports=[admin.port])
+    return ServerThread(server)
 
 
 class _Process:
@@ -150,12 +136,12 @@ class _Process:
         self._lifecycle = Lifecycle(
             parts=[*service.parts, self._store.watcher],
             main=main,
-            admin=_admin_server(service, self._store)
+            admin=_admin_server(service, settings)
             if admin and settings.server.admin.enabled
             else None,
             timing=settings.server,
             on_phase=partial(self._entered, service),
-            on_hangup=partial(self._reload, service),
+            on_hangup=self._reload,
         )
         return await self._lifecycle.run()
 
@@ -164,8 +150,6 @@ class _Process:
         if phase is Phase.READY:
             self._on_ready()
 
-    def _reload(self, service: Service) -> None:
+    def _reload(self) -> None:
         self._store.reload()
-        if service.certificates is not None:
-            service.certificates.look(tell=True)
         self.on_hangup()

@@ -22,8 +22,6 @@ from prometheus_client import (
 )
 from prometheus_client.metrics_core import Metric
 
-from service.observability.connection_metrics import ConnectionMetrics
-from service.observability.control_metrics import ControlMetrics
 from service.observability.exposition import expose
 from service.observability.http_metrics import HttpMetrics
 from service.observability.process_metrics import ProcessGroup
@@ -85,12 +83,10 @@ class Metrics:
 
     Attributes:
         http: Metrics of requests.
-        connections: Metrics of connections.
         lifecycle: The phase of the process.
         random_delay: The random delays of `/`, in seconds.
         loop_lag: How late the event loops wake, in seconds, by loop.
         logins: Logins, by result.
-        control: Faults on purpose, and who was kept from the control endpoints.
         registry: What this process reports itself.
         shared: What its requests and parts count: the registry again, or, with worker
             processes, what the parent takes from the shared files.
@@ -123,7 +119,6 @@ class Metrics:
             buckets=settings.buckets,
             publishes=multiprocess_dir is not None,
         )
-        self.connections = ConnectionMetrics(shared)
         self.lifecycle = LifecycleMetrics(self.registry)
         self.random_delay = Histogram(
             "httpserver_random_delay_seconds",
@@ -144,7 +139,6 @@ class Metrics:
             buckets=LAG_BUCKETS,
             registry=shared,
         )
-        self.control = ControlMetrics(registry=self.registry, shared=shared)
         self._build_info(version)
         self._reload_metrics()
 

@@ -25,7 +25,10 @@ def documented() -> dict[str, tuple[str, set[str]]]:
 @pytest.fixture(scope="module")
 def exported():
     """Type and labels of each metric of the service, by name."""
-    metrics = create_service(SettingsStore.of(Settings())).metrics
+    settings = Settings.model_validate({"server": {"tls": {"enabled": True}}})
+    service = create_service(SettingsStore.of(settings))
+    metrics = service.metrics
+    service.certificates.metrics.loaded({"server": 1.0})
     metrics.http.begin()
     metrics.http.end(
         method="GET",
