@@ -99,7 +99,7 @@ def test_keys_have_buckets_of_their_own():
     assert throttle.try_acquire("b") == 0.0
 
 
-def test_least_recently_used_key_is_forgotten():
+def test_key_that_was_not_used_for_longest_is_forgotten():
     """The memory is bounded, and a key in use stays."""
     throttle = KeyedThrottle(lambda: (1, 1), max_keys=2, clock=Clock())
     for key in ("a", "b", "a", "c"):
@@ -111,13 +111,103 @@ def test_least_recently_used_key_is_forgotten():
 
 
 def test_new_limits_take_effect_at_the_next_call():
-    """A reload of the limits holds for keys that are known."""
+    """A reload holds for keys that are known; what they took stays taken."""
     limits = [(1.0, 1.0)]
     throttle = KeyedThrottle(lambda: limits[0], clock=Clock())
     throttle.try_acquire("a")
     limits[0] = (2.0, 1.0)
 
-    assert [throttle.try_acquire("a") for _ in range(3)] == [0.0, 0.0, 1.0]
+    assert [throttle.try_acquire("a") for _ in range(2)] == [0.0, 1.0]
+
+
+def test_debt_of_slower_limits_is_at_most_one_burst_of_the_new():
+    """Who waits for an hour by the old limits waits a second by the new ones."""
+    limits = [(1.0, 1 / 3600)]
+    throttle = KeyedThrottle(lambda: limits[0], clock=Clock())
+    throttle.try_acquire("a")
+    limits[0] = (5.0, 1.0)
+
+    assert throttle.try_acquire("a") == pytest.approx(1.0)
+
+
+def test_allowance_tells_what_is_left():
+    """Limit, whole tokens and seconds until full, as headers tell them."""
+    clock = Clock()
+    throttle = KeyedThrottle(lambda: (4, 2), clock=clock)
+
+    assert throttle.acquire("a") == (0.0, 4, 3, 0.5)
+    assert throttle.acquire("a", 3) == (0.0, 4, 0, 2.0)
+    assert throttle.acquire("a") == (0.5, 4, 0, 2.0)
+    clock.now += 1.25
+    assert throttle.acquire("a") == (0.0, 4, 1, 1.25)
+    assert throttle.acquire("a", 5).wait == float("inf")
+
+
+def test_full_keys_are_forgotten_as_others_come():
+    """Memory follows the clients of the last moments, not of all time."""
+    clock = Clock()
+    throttle = KeyedThrottle(lambda: (10, 10), max_keys=100_000, clock=clock)
+    for second in range(50):
+        for client in range(200):
+            clock.now += 1 / 200
+            throttle.try_acquire((second, client))
+
+    assert len(throttle) <= 3 * 200 + 64
+
+
+@given(
+    max_keys=st.sampled_from([1, 2, 3, 100, 5000]),
+    keys=st.lists(st.integers(0, 20_000), max_size=300),
+)
+def test_no_more_keys_are_remembered_than_asked_for(max_keys, keys):
+    """Whichever keys come."""
+    throttle = KeyedThrottle(lambda: (5, 1), max_keys=max_keys, clock=Clock())
+    for key in keys:
+        throttle.try_acquire(key)
+        throttle.try_acquire(key + 1)
+
+        assert len(throttle) <= max_keys
+
+
+@given(
+    capacity=st.integers(1, 20),
+    rate=st.floats(0.01, 1000),
+    steps=st.lists(
+        st.tuples(st.integers(0, 3), st.floats(0, 5), st.integers(1, 3)), max_size=100
+    ),
+)
+def test_no_window_grants_a_key_more_than_burst_and_refill(capacity, rate, steps):
+    """In any window of t seconds at most capacity + rate * t, for each key."""
+    clock = Clock()
+    throttle = KeyedThrottle(lambda: (capacity, rate), clock=clock)
+    grants = {}
+    for key, pause, amount in steps:
+        clock.now += pause
+        if throttle.try_acquire(key, amount) == 0.0:
+            grants.setdefault(key, []).append((clock.now, amount))
+
+    for granted in grants.values():
+        for first, (begin, _) in enumerate(granted):
+            total = 0
+            for end, amount in granted[first:]:
+                total += amount
+                assert total <= capacity + rate * (end - begin) + 1e-5
+
+
+@given(
+    capacity=st.integers(1, 20),
+    rate=st.sampled_from([0.5, 1.0, 4.0]),
+    pauses=st.lists(st.integers(0, 12), max_size=60),
+)
+def test_keyed_throttle_grants_what_a_bucket_grants(capacity, rate, pauses):
+    """One float tells what the bucket's two do."""
+    clock = Clock()
+    bucket = TokenBucket(capacity, rate, clock)
+    throttle = KeyedThrottle(lambda: (capacity, rate), clock=clock)
+    for pause in pauses:
+        clock.now += pause / 8
+
+        assert throttle.try_acquire("a") == bucket.try_acquire()
 
 
 def test_throttle_without_memory_is_refused():

@@ -1,0 +1,58 @@
+"""
+A bulkhead: a part may have so many requests in flight and no more, so that a part that
+hangs can't take the room of the others.
+
+Source: Nygard, "Release It!", 2007; the bulkhead of a ship keeps the water of one
+compartment from the next.
+"""
+
+from types import TracebackType
+from typing import Self
+
+__all__ = ["Bulkhead", "BulkheadFull"]
+
+
+class BulkheadFull(Exception):
+    """There is no room; come again later."""
+
+
+class Bulkhead:
+    """
+    Room for a number of calls at a time: `with bulkhead: …`.
+
+    Args:
+        limit: Most that may be in flight, >= 1; it may be changed at any time, and what
+            is in flight stays.
+
+    Attributes:
+        limit: The same.
+        in_flight: How much is under way.
+
+    Raises:
+        BulkheadFull: On entering, when there is no room.
+
+    Concurrency:
+        For one thread, such as an event loop: nothing waits, nothing is queued.
+    """
+
+    __slots__ = ("in_flight", "limit")
+
+    def __init__(self, limit: int) -> None:
+        if limit < 1:
+            raise ValueError("limit must be at least 1")
+        self.limit = limit
+        self.in_flight = 0
+
+    def __enter__(self) -> Self:
+        if self.in_flight >= self.limit:
+            raise BulkheadFull
+        self.in_flight += 1
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.in_flight -= 1
