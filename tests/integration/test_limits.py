@@ -9,8 +9,8 @@ import time
 import pytest
 
 from tests.support.attack import (
-    assert_unharmed,
     assert_served,
+    assert_unharmed,
     attacked,
     refusals,
     refused,

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from tests.support.attack import (
-    assert_unharmed,
     assert_served,
+    assert_unharmed,
     attacked,
     refusals,
     refused,

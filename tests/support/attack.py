@@ -8,7 +8,7 @@ from tests.support.process import ServiceProcess, serving
 from tests.support.raw_http import RawConnection
 from tests.support.scrape import value
 
-__all__ = ["assert_unharmed", "assert_served", "attacked", "refusals", "refused"]
+__all__ = ["assert_served", "assert_unharmed", "attacked", "refusals", "refused"]
 
 REFUSED = "httpserver_requests_refused_total"
 
