@@ -33,6 +33,7 @@ from service.server.typed_routes import TypedRoutes
 from service.settings import Settings
 
 FEATURES = (
+    "service.control",
     "service.demo",
     "service.web",
 )

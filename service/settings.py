@@ -64,6 +64,16 @@ class ControlSettings(_Section):
         None, "Bearer token that they ask for, 16 characters at least.", min_length=16
     )
 
+    @model_validator(mode="after")
+    def _enabled_has_token(self) -> Self:
+        if self.enabled and self.token is None:
+            msg = (
+                "server.admin.control.enabled needs server.admin.control.token, "
+                "16 characters at least"
+            )
+            raise ValueError(msg)
+        return self
+
 
 class AdminSettings(_Section):
     """The admin listener: metrics and probes, on an event loop of its own."""

@@ -76,6 +76,7 @@ class SettingsStore:
         self._sources = sources.settled(snapshot)
         self._fingerprint = snapshot.fingerprint
         self._waiting: dict[str, Any] = {}
+        self._problems: tuple[str, ...] = ()
         self._metrics = metrics or NoReloadMetrics()
         self._subscribers: tuple[Subscriber, ...] = ()
         self._lock = threading.RLock()
@@ -108,6 +109,11 @@ class SettingsStore:
     def need_restart(self) -> tuple[str, ...]:
         """Keys whose value in the sources is not in force until a restart."""
         return tuple(self._waiting)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why the last reload changed nothing: a line each; empty when it was good."""
+        return self._problems
 
     @functools.cached_property
     def watcher(self) -> "SettingsWatcher":
@@ -182,10 +188,11 @@ class SettingsStore:
             found = load(self._sources, snapshot=snapshot)
             new = _in_force(old, found)
         except SettingsError as error:
+            self._problems = tuple(error.problems)
             self._log.error("settings_reload_failed", problems=error.problems)
             self._metrics.reloaded("failed")
             return False
-        self._loaded = new
+        self._loaded, self._problems = new, ()
         self._tell_waiting(found.settings)
         changed = _differing(old.settings, new.settings)
         self._metrics.reloaded("changed" if changed else "unchanged")

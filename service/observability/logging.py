@@ -102,7 +102,9 @@ def set_levels(settings: LogSettings) -> None:
     replaced = {} if handler is None else handler.replaced_levels
     wanted = _QUIET | {name: each.upper() for name, each in settings.loggers.items()}
     for name in replaced.keys() - wanted:
-        logging.getLogger(name).setLevel(replaced.pop(name))
+        before = replaced.pop(name, None)  # another thread may do the same just now
+        if before is not None:
+            logging.getLogger(name).setLevel(before)
     logging.getLogger().setLevel(settings.level.upper())
     for name, level in wanted.items():
         logger = logging.getLogger(name)

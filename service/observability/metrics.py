@@ -22,6 +22,7 @@ from prometheus_client import (
 )
 from prometheus_client.metrics_core import Metric
 
+from service.observability.control_metrics import ControlMetrics
 from service.observability.exposition import expose
 from service.observability.http_metrics import HttpMetrics
 from service.observability.process_metrics import ProcessGroup
@@ -87,6 +88,7 @@ class Metrics:
         random_delay: The random delays of `/`, in seconds.
         loop_lag: How late the event loops wake, in seconds, by loop.
         logins: Logins, by result.
+        control: Faults on purpose, and who was kept from the control endpoints.
         registry: What this process reports itself.
         shared: What its requests and parts count: the registry again, or, with worker
             processes, what the parent takes from the shared files.
@@ -139,6 +141,7 @@ class Metrics:
             buckets=LAG_BUCKETS,
             registry=shared,
         )
+        self.control = ControlMetrics(registry=self.registry, shared=shared)
         self._build_info(version)
         self._reload_metrics()
 

@@ -31,6 +31,9 @@ Check = Callable[[], Awaitable[None]]
 MAIN_LOOP = "main_loop"
 """Name of the check that the main event loop answers at all."""
 
+SWITCH = "switch"
+"""Name under which an operator's reason to be unready is told."""
+
 
 class ProbeLimits(Protocol):
     """The settings of the probes, in seconds."""
@@ -59,6 +62,8 @@ class Health:
         stalled_for: Gives the seconds since the main loop last turned.
         checks: Readiness check of each part, by name; they run on the main loop.
         main_loop: The loop of the checks; None until it runs.
+        switched_off: Gives the reason why an operator has taken the service out of
+            traffic, or None; liveness does not ask.
     """
 
     phase: Callable[[], Phase]
@@ -66,6 +71,7 @@ class Health:
     stalled_for: Callable[[], float] = lambda: 0.0
     checks: Mapping[str, Check] = field(default_factory=dict)
     main_loop: asyncio.AbstractEventLoop | None = None
+    switched_off: Callable[[], str | None] = lambda: None
 
     def live(self) -> bool:
         """Whether the main event loop still turns."""
@@ -149,11 +155,14 @@ def probe_routes(health: Health, *, verbose: bool) -> list[Route]:
     async def ready(ctx: RequestContext) -> Response:
         phase = health.phase()
         failures = await readiness.failures() if phase is Phase.READY else {}
-        ok = phase is Phase.READY and not failures
+        off = health.switched_off()
+        ok = phase is Phase.READY and not failures and off is None
         if not (verbose and "verbose" in ctx.query):
             return _answer(ctx, ok=ok, phase=phase)
         names = [*health.checks, *(failures.keys() - health.checks.keys())]
         parts = {name: failures.get(name, "ok") for name in names}
+        if off is not None:
+            parts[SWITCH] = f"switched off: {off}"
         return _answer(ctx, ok=ok, phase=phase, checks=parts)
 
     handlers = (

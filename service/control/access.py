@@ -1,0 +1,122 @@
+"""
+Who may use the control endpoints: whoever holds the token, asked for at each request.
+
+Attempts are throttled by address before the token is looked at; without that, nothing
+would keep a guesser from being right at the ten-millionth one.
+"""
+
+import hashlib
+import hmac
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from pydantic import SecretStr
+
+from service.errors import TooManyRequests, Unauthorized
+from service.resilience.throttle import TokenBucket
+from service.server.context import RequestContext
+from service.server.responses import Response
+from service.server.routes import Route
+
+__all__ = ["Guard"]
+
+ATTEMPTS = 10.0
+"""Wrong tokens that one address may send at once."""
+
+REFILL_RATE = 1 / 6
+"""Wrong tokens per second that it may send in the long run: ten a minute."""
+
+MOST_ADDRESSES = 10_000
+"""Addresses that are remembered for a wrong token; the oldest is forgotten for more."""
+
+_CHALLENGE = {"www-authenticate": 'Bearer realm="control"'}
+
+
+class Guard:
+    """
+    Asks for the token.
+
+    Args:
+        token: Gives the token as it is now; None lets nobody in.
+        count: Counts a refusal by its reason: `missing`, `wrong` or `throttled`.
+        clock: Gives the time in seconds; it must not go backwards.
+
+    Concurrency:
+        For the admin port's event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: Callable[[], SecretStr | None],
+        count: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._token = token
+        self._count = count
+        self._bucket = partial(TokenBucket, ATTEMPTS, REFILL_RATE, clock)
+        self._guessers: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def protect(self, route: Route) -> Route:
+        """Return *route* with a handler that asks for the token first."""
+
+        async def guarded(ctx: RequestContext) -> Response:
+            self.admit(ctx)
+            response = await route.handler(ctx)
+            response.add_header("cache-control", "no-store")
+            return response
+
+        return replace(route, handler=guarded)
+
+    def admit(self, ctx: RequestContext) -> None:
+        """
+        Let a request pass that carries the token.
+
+        Raises:
+            Unauthorized: It carries none, or a wrong one.
+            TooManyRequests: Its address has sent too many wrong ones; a right one has
+                to wait too.
+        """
+        scheme, _, given = (ctx.raw_header(b"authorization") or b"").partition(b" ")
+        if scheme.lower() != b"bearer" or not given.strip():
+            self._count("missing")
+            raise Unauthorized("This needs the control token.", headers=_CHALLENGE)
+        self._slow_down(ctx.client)
+        if not self._is_token(given.strip()):
+            self._count("wrong")
+            self._remember(ctx.client)
+            raise Unauthorized("The control token is wrong.", headers=_CHALLENGE)
+        self._guessers.pop(ctx.client, None)
+
+    def _slow_down(self, client: str) -> None:
+        """Refuse an address that has sent too many wrong tokens."""
+        bucket = self._guessers.get(client)
+        wait = 0.0 if bucket is None else bucket.try_acquire()
+        if wait > 0:
+            self._count("throttled")
+            after = {"retry-after": str(max(1, math.ceil(wait)))}
+            raise TooManyRequests("Too many wrong tokens.", headers=after)
+
+    def _remember(self, client: str) -> None:
+        """Count the attempts of an address from its first wrong token on."""
+        if client not in self._guessers:
+            self._guessers[client] = self._bucket()
+            self._guessers[client].try_acquire()
+        if len(self._guessers) > MOST_ADDRESSES:
+            self._guessers.popitem(last=False)
+
+    def _is_token(self, given: bytes) -> bool:
+        token = self._token()
+        if token is None:
+            return False
+        wanted = token.get_secret_value().encode()
+        # digests have one length: the time tells nothing of the token's either
+        return hmac.compare_digest(_digest(given), _digest(wanted))
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).digest()
