@@ -21,10 +21,12 @@ from service.app import Service
 from service.config import SettingsStore
 from service.observability import logging
 from service.observability.metrics import MULTIPROCESS_VARIABLE, mark_worker_dead
+from service.server.guard import Guard
 from service.server.lifecycle import Lifecycle, MainServer, Phase
 from service.server.listener import Server, ServerThread
+from service.server.ports import Ports
 from service.server.workers import Inherited, WorkerPool
-from service.settings import Settings
+from service.settings import ServerSettings
 
 __all__ = ["run"]
 
@@ -52,7 +54,7 @@ async def _serve_alone(store: SettingsStore) -> int:
     """Serve in this one process."""
     process = _Process(store)
     service = app.create_service(store, phase=process.phase)
-    return await process.serve(service, main=_main_server(service, store.current))
+    return await process.serve(service, main=_main_server(service, store))
 
 
 async def _serve_as_worker(store: SettingsStore, inherited: Inherited) -> int:
@@ -61,8 +63,8 @@ async def _serve_as_worker(store: SettingsStore, inherited: Inherited) -> int:
     process = _Process(store, on_ready=inherited.report_ready)
     shared = Path(os.environ[MULTIPROCESS_VARIABLE])
     service = app.create_service(store, phase=process.phase, multiprocess_dir=shared)
-    server = _main_server(service, store.current)
-    server.bind(inherited.sockets())
+    server = _main_server(service, store)
+    server.ports.inherit(inherited.listeners, inherited.tls_listeners)
     inherited.watch_parent(process.request_stop)
     return await process.serve(service, main=server, admin=False)
 
@@ -74,8 +76,7 @@ async def _serve_as_parent(store: SettingsStore) -> int:
     with tempfile.TemporaryDirectory(prefix="httpserver-metrics-") as shared:
         pool = WorkerPool(
             name=settings.name,
-            host=settings.host,
-            ports=settings.ports,
+            ports=_ports(settings),
             count=settings.workers,
             environment={MULTIPROCESS_VARIABLE: shared},
             on_exit=partial(mark_worker_dead, Path(shared)),
@@ -90,23 +91,36 @@ async def _serve_as_parent(store: SettingsStore) -> int:
         return await process.serve(service, main=pool)
 
 
-def _main_server(service: Service, settings: Settings) -> Server:
+def _ports(server: ServerSettings) -> Ports:
+    """Return the ports of the main server."""
+    tls = server.tls.ports if server.tls.enabled else ()
+    return Ports(server.name, server.host, server.ports, tls)
+
+
+def _main_server(service: Service, store: SettingsStore) -> Server:
+    settings = store.current.server
+    guard = Guard(
+        lambda: store.current.server,
+        drain=service.app.drain,
+        observer=service.metrics.connections.of("main"),
+    )
     return Server(
         service.app,
-        name=settings.server.name,
-        host=settings.server.host,
-        ports=settings.server.ports,
-        backlog=settings.server.backlog,
-        keep_alive=settings.server.idle_timeout,
-        drain=service.app.drain,
+        ports=_ports(settings),
+        backlog=settings.backlog,
+        guard=guard,
+        tls=service.certificates,
     )
 
 
-def _admin_server(service: Service, settings: Settings) -> ServerThread:
-    admin = settings.server.admin
-    name = f"{settings.server.name}-admin"
-    server = Server(service.admin, name=name, host=admin.host, ports=[admin.port])
-    return ServerThread(server)
+def _admin_server(service: Service, store: SettingsStore) -> ServerThread:
+    settings = store.current.server
+    guard = Guard(
+        lambda: store.current.server, observer=service.metrics.connections.of("admin")
+    )
+    name = f"{settings.name}-admin"
+    ports = Ports(name, settings.admin.host, [settings.admin.port])
+    return ServerThread(Server(service.admin, ports=ports, guard=guard))
 
 
 class _Process:
@@ -136,12 +150,12 @@ class _Process:
         self._lifecycle = Lifecycle(
             parts=[*service.parts, self._store.watcher],
             main=main,
-            admin=_admin_server(service, settings)
+            admin=_admin_server(service, self._store)
             if admin and settings.server.admin.enabled
             else None,
             timing=settings.server,
             on_phase=partial(self._entered, service),
-            on_hangup=self._reload,
+            on_hangup=partial(self._reload, service),
         )
         return await self._lifecycle.run()
 
@@ -150,6 +164,8 @@ class _Process:
         if phase is Phase.READY:
             self._on_ready()
 
-    def _reload(self) -> None:
+    def _reload(self, service: Service) -> None:
         self._store.reload()
+        if service.certificates is not None:
+            service.certificates.look(tell=True)
         self.on_hangup()

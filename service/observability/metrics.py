@@ -22,6 +22,7 @@ from prometheus_client import (
 )
 from prometheus_client.metrics_core import Metric
 
+from service.observability.connection_metrics import ConnectionMetrics
 from service.observability.control_metrics import ControlMetrics
 from service.observability.exposition import expose
 from service.observability.http_metrics import HttpMetrics
@@ -84,6 +85,7 @@ class Metrics:
 
     Attributes:
         http: Metrics of requests.
+        connections: Metrics of connections.
         lifecycle: The phase of the process.
         random_delay: The random delays of `/`, in seconds.
         loop_lag: How late the event loops wake, in seconds, by loop.
@@ -121,6 +123,7 @@ class Metrics:
             buckets=settings.buckets,
             publishes=multiprocess_dir is not None,
         )
+        self.connections = ConnectionMetrics(shared)
         self.lifecycle = LifecycleMetrics(self.registry)
         self.random_delay = Histogram(
             "httpserver_random_delay_seconds",

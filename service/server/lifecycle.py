@@ -25,6 +25,7 @@ from typing import Protocol, runtime_checkable
 from service.errors import StartError
 from service.observability.logging import get_logger
 from service.server.listener import ServerThread
+from service.server.ports import Endpoint
 
 __all__ = ["CheckedPart", "Lifecycle", "MainServer", "Part", "Phase", "Timing"]
 
@@ -72,8 +73,8 @@ class MainServer(Protocol):
     name: str
 
     @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of each bound socket."""
+    def endpoints(self) -> list[Endpoint]:
+        """Where it listens."""
 
     @property
     def in_flight(self) -> int:
@@ -184,8 +185,8 @@ class Lifecycle:
         await self._main.start()
         admin = [] if self._admin is None else [self._admin.server]
         for server in (self._main, *admin):
-            for host, port in server.addresses:
-                self._log.info("listening", server=server.name, host=host, port=port)
+            for each in server.endpoints:
+                self._log.info("listening", **each._asdict())
 
     async def _start_part(self, part: Part) -> None:
         try:

@@ -2,36 +2,31 @@
 A named server: one ASGI application on one or more ports, on the running event loop or
 on a thread of its own.
 
-The HTTP protocol is uvicorn's. What is ours is the stop: uvicorn closes idle
-connections the moment it stops listening, which loses requests that are already on
-their way, waits without end for readers that never read, and hides how many requests
-it cut.
+uvicorn opens the plain ports and loads the application; the protocol on them is
+`HttpProtocol`. What is ours here is TLS with certificates that change, and the stop:
+uvicorn closes idle connections the moment it stops listening, which loses requests that
+are already on their way, waits without end for readers that never read, and hides how
+many requests it cut.
 """
 
 import asyncio
 import contextlib
-import socket
+import ssl
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import uvicorn
 
-from service.errors import StartError
-from service.server.context import Drain
+from service.server.exchange import ASGIApp
+from service.server.guard import Guard
+from service.server.ports import Endpoint, Ports
+from service.server.protocol import HttpProtocol
 
-__all__ = ["Server", "ServerThread", "bound_sockets"]
+__all__ = ["Server", "ServerThread", "TlsSource"]
 
 T = TypeVar("T")
-
-ASGIApp = Callable[
-    [
-        MutableMapping[str, Any],
-        Callable[[], Awaitable[Any]],
-        Callable[[Any], Awaitable[None]],
-    ],
-    Awaitable[None],
-]
 
 LINGER = 0.5
 """Seconds that idle connections stay open after the listener closed, for a request that
@@ -41,18 +36,35 @@ _POLL = 0.02
 """Seconds between two looks at the connections while draining."""
 
 
+class TlsSource(Protocol):
+    """Where a server has its TLS context from."""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The context of now."""
+
+    @property
+    def handshake_timeout(self) -> float:
+        """Seconds that a handshake may take."""
+
+    @property
+    def shutdown_timeout(self) -> float:
+        """Seconds that a client may take to close TLS."""
+
+    def subscribe(self, callback: Callable[[ssl.SSLContext], None]) -> object:
+        """Call *callback* on the event loop with each new context."""
+
+
 class Server:
     """
     An ASGI application on one or more ports.
 
     Args:
         app: What answers.
-        name: Name in logs and errors.
-        host: Address to listen on.
-        ports: Ports to listen on; 0 takes a free one.
+        ports: Where to listen; their name is the server's.
         backlog: Connections that the kernel may queue for each port.
-        keep_alive: Idle seconds until a kept-alive connection is closed.
-        drain: The application's flag that closes connections after their answer.
+        guard: Limits and counts of its connections.
+        tls: Where the certificate of TLS ports comes from.
 
     Concurrency:
         `start` and `stop` belong to one event loop; `bind` may run anywhere before.
@@ -62,18 +74,17 @@ class Server:
         self,
         app: ASGIApp,
         *,
-        name: str,
-        host: str = "127.0.0.1",
-        ports: Sequence[int] = (0,),
+        ports: Ports,
         backlog: int = 2048,
-        keep_alive: float = 75.0,
-        drain: Drain | None = None,
+        guard: Guard | None = None,
+        tls: TlsSource | None = None,
     ) -> None:
-        self.name = name
-        self._drain = drain or Drain()
-        self._host = host
-        self._ports = tuple(ports)
-        self._sockets: list[socket.socket] = []
+        self.name = ports.name
+        self.ports = ports
+        self._guard = guard or Guard()
+        self._tls = tls
+        self._tls_servers: list[asyncio.Server] = []
+        self._swaps: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.Task[None] | None = None
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
@@ -81,38 +92,30 @@ class Server:
                 lifespan="off",
                 log_config=None,
                 access_log=False,
-                server_header=False,
                 proxy_headers=False,
-                http="httptools",
+                http=partial(HttpProtocol, guard=self._guard),  # type: ignore[arg-type]  # called as a class is
                 backlog=backlog,
-                timeout_keep_alive=keep_alive,  # type: ignore[arg-type]  # any number of seconds will do
             )
         )
 
     @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of each bound socket."""
-        return [each.getsockname()[:2] for each in self._sockets]
+    def endpoints(self) -> list[Endpoint]:
+        """Where it listens."""
+        return self.ports.endpoints
 
     @property
     def in_flight(self) -> int:
         """Requests that are being answered."""
         return len(self._uvicorn.server_state.tasks)
 
-    def bind(self, sockets: Sequence[socket.socket] | None = None) -> None:
+    def bind(self) -> None:
         """
         Take the ports, without listening yet.
-
-        Args:
-            sockets: Bound sockets to use instead, such as a parent process's.
 
         Raises:
             StartError: A port is in use or may not be taken; the text names it.
         """
-        if sockets is not None:
-            self._sockets = list(sockets)
-        elif not self._sockets:
-            self._sockets = bound_sockets(self.name, self._host, self._ports)
+        self.ports.bind()
 
     async def start(self) -> None:
         """Listen on the ports, bound first if they are not."""
@@ -120,12 +123,47 @@ class Server:
         server = self._uvicorn
         server.config.load()
         server.lifespan = server.config.lifespan_class(server.config)
-        await server.startup(sockets=self._sockets)
+        await server.startup(sockets=self.ports.plain)
+        if self._tls is not None and self.ports.tls:
+            await self._listen_tls(self._tls.context)
+            self._tls.subscribe(self._renew_tls)
         self._ticking = asyncio.create_task(server.main_loop())
+
+    def _renew_tls(self, context: ssl.SSLContext) -> None:
+        swap = asyncio.get_running_loop().create_task(self._listen_tls(context))
+        self._swaps.add(swap)
+        swap.add_done_callback(self._swaps.discard)
+
+    async def _listen_tls(self, context: ssl.SSLContext) -> None:
+        """
+        Accept TLS connections with *context* from now on.
+
+        The new listener has the old one's socket, duplicated: a connection that the
+        kernel has queued goes to whichever is there, and none is dropped. Connections
+        that are open keep the context they were made with.
+        """
+        assert self._tls is not None  # noqa: S101 - narrows the type: asked before
+        config, loop = self._uvicorn.config, asyncio.get_running_loop()
+        protocol = partial(
+            HttpProtocol, config, self._uvicorn.server_state, {}, guard=self._guard
+        )
+        old, self._tls_servers = self._tls_servers, []
+        for each in self.ports.tls:
+            server = await loop.create_server(
+                protocol,
+                sock=each.dup(),
+                ssl=context,
+                backlog=config.backlog,
+                ssl_handshake_timeout=self._tls.handshake_timeout,
+                ssl_shutdown_timeout=self._tls.shutdown_timeout,
+            )
+            self._tls_servers.append(server)
+        for stale in old:
+            stale.close()
 
     def begin_drain(self) -> None:
         """Keep accepting, and close each connection after its answer."""
-        self._drain.active = True
+        self._guard.drain.active = True
 
     async def stop(self, *, grace: float) -> int:
         """
@@ -155,13 +193,9 @@ class Server:
         return cut
 
     def _stop_listening(self) -> None:
-        for each in getattr(self._uvicorn, "servers", []):
+        for each in (*getattr(self._uvicorn, "servers", []), *self._tls_servers):
             each.close()
-        self._close_sockets()
-
-    def _close_sockets(self) -> None:
-        for each in self._sockets:
-            each.close()
+        self.ports.close()
 
     async def _cut(self) -> int:
         """Cancel what is still running and reset what is still connected."""
@@ -170,8 +204,7 @@ class Server:
         for task in tasks:
             task.cancel()
         for connection in list(state.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
+            connection.transport.abort()
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)
         return len(tasks)
@@ -221,44 +254,6 @@ class ServerThread:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
-
-
-def bound_sockets(name: str, host: str, ports: Sequence[int]) -> list[socket.socket]:
-    """
-    Return a bound socket for each port; a child process may inherit them.
-
-    Args:
-        name: Name of the server, for the error.
-        host: Address, IPv4 or IPv6.
-        ports: Ports; 0 takes a free one.
-
-    Raises:
-        StartError: A port is in use or may not be taken; the text names it.
-    """
-    sockets: list[socket.socket] = []
-    for port in ports:
-        try:
-            sockets.append(_bound(host, port))
-        except OSError as error:
-            for each in sockets:
-                each.close()
-            reason = error.strerror or str(error)
-            msg = f"{name}: can't listen on {host}:{port}: {reason}"
-            raise StartError(msg) from error
-    return sockets
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-    except OSError:
-        sock.close()
-        raise
-    sock.set_inheritable(True)  # a worker process takes it over
-    return sock
 
 
 async def _until(condition: Callable[[], bool], end: float) -> None:

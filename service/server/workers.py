@@ -16,16 +16,15 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 from service.errors import StartError
 from service.observability.logging import get_logger
-from service.server.listener import bound_sockets
+from service.server.ports import Endpoint, Ports
 
 __all__ = ["WORKER_VARIABLE", "Inherited", "WorkerPool"]
 
@@ -47,11 +46,13 @@ class Inherited:
 
     Attributes:
         listeners: Bound sockets to serve on.
+        tls_listeners: Those that speak TLS.
         status: Pipe to write a byte to when ready.
         control: Pipe that ends when the parent is gone.
     """
 
     listeners: tuple[int, ...]
+    tls_listeners: tuple[int, ...]
     status: int
     control: int
 
@@ -64,13 +65,10 @@ class Inherited:
         values = json.loads(text)
         return cls(
             listeners=tuple(values["listeners"]),
+            tls_listeners=tuple(values["tls_listeners"]),
             status=values["status"],
             control=values["control"],
         )
-
-    def sockets(self) -> list[socket.socket]:
-        """Return the sockets to serve on."""
-        return [socket.socket(fileno=each) for each in self.listeners]
 
     def report_ready(self) -> None:
         """Tell the parent that this worker serves."""
@@ -93,8 +91,7 @@ class WorkerPool:
 
     Args:
         name: Name in logs.
-        host: Address to listen on.
-        ports: Ports to listen on.
+        ports: Where the workers listen.
         count: How many workers.
         environment: Variables that the workers get besides the parent's own.
         on_exit: Told the process id of each worker that is gone.
@@ -104,20 +101,17 @@ class WorkerPool:
         self,
         *,
         name: str,
-        host: str,
-        ports: Sequence[int],
+        ports: Ports,
         count: int,
         environment: dict[str, str],
         on_exit: Callable[[int], None],
     ) -> None:
         self.name = name
         self.in_flight = 0
-        self._host = host
-        self._ports = tuple(ports)
+        self._ports = ports
         self._count = count
         self._environment = environment
         self._on_exit = on_exit
-        self._sockets: list[socket.socket] = []
         self._running: dict[int, asyncio.subprocess.Process] = {}
         self._ready: set[int] = set()
         self._keepers: list[asyncio.Task[None]] = []
@@ -127,9 +121,9 @@ class WorkerPool:
         self._log = get_logger("httpserver.workers")
 
     @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of each bound socket."""
-        return [each.getsockname()[:2] for each in self._sockets]
+    def endpoints(self) -> list[Endpoint]:
+        """Where the workers listen."""
+        return self._ports.endpoints
 
     def bind(self) -> None:
         """
@@ -138,8 +132,7 @@ class WorkerPool:
         Raises:
             StartError: A port is in use or may not be taken.
         """
-        if not self._sockets:
-            self._sockets = bound_sockets(self.name, self._host, self._ports)
+        self._ports.bind()
 
     async def start(self) -> None:
         """
@@ -192,8 +185,7 @@ class WorkerPool:
         """
         if not self._stopping:
             self.begin_drain()
-        for each in self._sockets:
-            each.close()  # else the kernel would queue connections that nobody takes
+        self._ports.close()  # else the kernel would queue connections that nobody takes
         # a worker needs a moment longer than its own grace period to let go
         _done, late = await asyncio.wait(self._keepers, timeout=grace + 1.0)
         self.signal(signal.SIGKILL)
@@ -221,9 +213,11 @@ class WorkerPool:
         self, number: int, ready: asyncio.Event
     ) -> asyncio.subprocess.Process:
         status_read, status_write = os.pipe()
-        listeners = [each.fileno() for each in self._sockets]
+        listeners = [each.fileno() for each in self._ports.plain]
+        tls_listeners = [each.fileno() for each in self._ports.tls]
         inherited = {
             "listeners": listeners,
+            "tls_listeners": tls_listeners,
             "status": status_write,
             "control": self._control[0],
         }
@@ -237,7 +231,7 @@ class WorkerPool:
                 **self._environment,
                 WORKER_VARIABLE: json.dumps(inherited),
             },
-            pass_fds=(*listeners, status_write, self._control[0]),
+            pass_fds=(*listeners, *tls_listeners, status_write, self._control[0]),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # a terminal's Ctrl-C is the parent's to pass on
         )

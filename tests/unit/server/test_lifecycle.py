@@ -21,7 +21,7 @@ class FakeServer:
     """A main server that notes what happens to it."""
 
     name = "fake"
-    addresses = ()
+    endpoints = ()
     in_flight = 0
 
     def __init__(self, events, *, cut=0):

@@ -8,6 +8,7 @@ import pytest
 
 from service.errors import StartError
 from service.server.listener import Server, ServerThread
+from service.server.ports import Ports
 from service.server.routes import Route
 from tests.support.asgi import application
 
@@ -26,16 +27,19 @@ async def running(server):
 
 
 def url(server: Server, index: int = 0) -> str:
-    host, port = server.addresses[index]
+    _, host, port = server.endpoints[index]
     return f"http://{host}:{port}"
 
 
 async def test_several_servers_with_several_ports_share_a_process():
     """Each has its own name, ports and application."""
     first = Server(
-        application(Route(path="/first", handler=hello)), name="first", ports=[0, 0]
+        application(Route(path="/first", handler=hello)),
+        ports=Ports("first", plain=[0, 0]),
     )
-    second = Server(application(Route(path="/second", handler=hello)), name="second")
+    second = Server(
+        application(Route(path="/second", handler=hello)), ports=Ports("second")
+    )
     async with running(first), running(second), httpx2.AsyncClient() as http:
         for index in (0, 1):
             assert (await http.get(url(first, index) + "/first")).text == "hello"
@@ -45,10 +49,10 @@ async def test_several_servers_with_several_ports_share_a_process():
 
 async def test_port_in_use_names_server_and_address():
     """The error says who could not listen where."""
-    first = Server(application(), name="first")
+    first = Server(application(), ports=Ports("first"))
     async with running(first):
-        port = first.addresses[0][1]
-        second = Server(application(), name="second", ports=[0, port])
+        port = first.endpoints[0].port
+        second = Server(application(), ports=Ports("second", plain=[0, port]))
         with pytest.raises(
             StartError, match=rf"second: can't listen on 127.0.0.1:{port}"
         ):
@@ -63,7 +67,7 @@ async def test_stop_waits_for_a_request_and_counts_none_cut():
         await release.wait()
         return ctx.write_text("done")
 
-    server = Server(application(Route(path="/", handler=slow)), name="test")
+    server = Server(application(Route(path="/", handler=slow)), ports=Ports("test"))
     await server.start()
     async with httpx2.AsyncClient() as http:
         request = asyncio.create_task(http.get(url(server)))
@@ -87,7 +91,7 @@ async def test_stop_cuts_what_outlives_the_grace_and_counts_it():
         finally:
             cancelled.set()
 
-    server = Server(application(Route(path="/", handler=endless)), name="test")
+    server = Server(application(Route(path="/", handler=endless)), ports=Ports("test"))
     await server.start()
     async with httpx2.AsyncClient() as http:
         request = asyncio.create_task(http.get(url(server)))
@@ -104,7 +108,7 @@ async def test_stop_cuts_what_outlives_the_grace_and_counts_it():
 async def test_server_on_its_own_thread_answers_another_loop():
     """The thread's loop serves while this one waits for it."""
     thread = ServerThread(
-        Server(application(Route(path="/", handler=hello)), name="apart")
+        Server(application(Route(path="/", handler=hello)), ports=Ports("apart"))
     )
     await thread.start()
     async with httpx2.AsyncClient() as http:

@@ -1,0 +1,293 @@
+"""
+One request and its answer on a connection: the ASGI side of the listener.
+
+Source: https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Protocol
+
+from service.observability.logging import get_logger
+from service.server.guard import Guard
+from service.server.heads import Head, finished
+from service.server.refusals import Refusal
+
+__all__ = ["ASGIApp", "Exchange", "ServerConnection"]
+
+Scope = MutableMapping[str, Any]
+ASGIApp = Callable[
+    [Scope, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]],
+    Awaitable[None],
+]
+
+_CLOSE = b"connection: close"
+_CHUNKED = b"transfer-encoding: chunked"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_NO_CONTENT = 204
+_NOT_MODIFIED = 304
+
+_JOINED = 65_536
+"""Bytes of body up to which head and body are joined into one write."""
+
+_FAILED = Refusal(500, "failed", "The service failed.")
+
+
+class ServerConnection(Protocol):
+    """What an exchange needs of its connection."""
+
+    guard: Guard
+    transport: asyncio.Transport
+
+    def finished(self, exchange: "Exchange") -> None:
+        """Go on after the answer of *exchange*."""
+
+    def closes_after(self, exchange: "Exchange") -> bool:
+        """Whether the connection ends with the answer of *exchange*."""
+
+    def refuse(self, refusal: Refusal, exchange: "Exchange | None" = None) -> None:
+        """Answer *refusal* in place of the application's answer, and close."""
+
+    def resume_reading(self) -> None:
+        """Read on, since the application wants more."""
+
+    def abort(self) -> None:
+        """Cut the connection."""
+
+    async def writable(self) -> None:
+        """Wait until the client has taken what is on its way."""
+
+
+class Exchange:
+    """
+    One request and its answer.
+
+    Args:
+        connection: Where it takes place.
+        scope: The ASGI scope.
+        keep_alive: Whether the connection may go on after it.
+        expects_continue: Whether the client waits for 100 before it sends the body.
+
+    Attributes:
+        more_body: Whether more of the body is to come.
+        answered: Whether the whole answer was written.
+        begun: Whether its head was written.
+        gone: Whether nobody waits for the answer any more.
+        task: The application's task.
+        waits_for_continue: Whether the client still waits for 100.
+
+    Concurrency:
+        For the event loop of its connection.
+    """
+
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_connection",
+        "_ended",
+        "_event",
+        "_head",
+        "_left",
+        "_mute",
+        "_status",
+        "answered",
+        "begun",
+        "gone",
+        "keep_alive",
+        "more_body",
+        "scope",
+        "task",
+        "waits_for_continue",
+    )
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        scope: Scope,
+        *,
+        keep_alive: bool,
+        expects_continue: bool,
+    ) -> None:
+        self.scope = scope
+        self.keep_alive = keep_alive
+        self.more_body = True
+        self.answered = False
+        self.begun = False
+        self.gone = False
+        self.task: asyncio.Task[None] | None = None
+        self._connection = connection
+        self.waits_for_continue = expects_continue
+        self._body = b""
+        self._ended = False
+        self._event: asyncio.Event | None = None
+        self._head: Head | None = None
+        self._status = 0
+        self._left: int | None = None
+        self._chunked = False
+        self._mute = False
+
+    async def run(self, app: ASGIApp) -> None:
+        """Let *app* answer; what it leaves open is closed."""
+        connection = self._connection
+        try:
+            await app(self.scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
+        except Exception as error:  # noqa: BLE001 - an application may raise anything
+            if not self.gone:
+                get_logger("httpserver.server").error("app_failed", exc_info=error)
+        finally:
+            if self.task is not None:
+                connection.guard.tasks.discard(self.task)
+        if not self.answered and not self.gone:
+            self._give_up()
+
+    # -- reading -----------------------------------------------------------------
+
+    async def receive(self) -> dict[str, Any]:
+        """Return the next piece of the body, or that the client is gone (ASGI)."""
+        if self.waits_for_continue and not self.begun:
+            self.waits_for_continue = False
+            self._connection.transport.write(_CONTINUE)
+        while self._waits():
+            self._connection.resume_reading()
+            await self._changed()
+        if self.gone or self.answered:
+            return {"type": "http.disconnect"}
+        body, self._body = self._body, b""
+        self._ended = not self.more_body
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    def _waits(self) -> bool:
+        if self.gone or self.answered:
+            return False
+        return self._ended or (self.more_body and not self._body)
+
+    def feed(self, data: bytes) -> int:
+        """Take a piece of the body; return the bytes that wait to be received."""
+        if not self.answered:
+            self._body = self._body + data if self._body else data
+        self.wake()
+        return len(self._body)
+
+    def body_ended(self) -> None:
+        """Note that the body is whole."""
+        self.more_body = False
+        self.wake()
+
+    def leave(self) -> None:
+        """Note that nobody waits for the answer any more."""
+        self.gone = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Let `receive` look again."""
+        if self._event is not None:
+            self._event.set()
+
+    async def _changed(self) -> None:
+        if self._event is None:
+            self._event = asyncio.Event()
+        self._event.clear()
+        await self._event.wait()
+
+    # -- writing -----------------------------------------------------------------
+
+    async def send(self, message: Any) -> None:
+        """
+        Send a piece of the answer (ASGI); to a client that is gone it goes nowhere.
+
+        Raises:
+            RuntimeError: The message is out of order, or the body not as long as it was
+                announced.
+            BadHeader: A header that no head can hold.
+        """
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.start(message["status"], message.get("headers", ()))
+        elif kind == "http.response.body":
+            more = message.get("more_body", False)
+            self.write(message.get("body", b""), more=more)
+            if more and not self.gone:
+                await self._connection.writable()
+        else:
+            msg = f"unexpected message {kind!r}"
+            raise RuntimeError(msg)
+
+    def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take the head; it is written with the first piece of the body (ASGI)."""
+        if self._head is not None:
+            raise RuntimeError("the answer has already begun")
+        self._head = self._connection.guard.heads.head(status, headers)
+        self._status = status
+
+    def write(self, body: bytes, *, more: bool) -> None:
+        """Write a piece of the body, after the head if that is still to come."""
+        if self._head is None or self.answered:
+            raise RuntimeError("a body without a head, or after its end")
+        if self.gone:
+            return
+        transport = self._connection.transport
+        if self.begun:
+            transport.write(self._framed(body, more=more))
+        else:
+            head = self._finished_head(self._head, body, more=more)
+            self.begun = True
+            body = self._framed(body, more=more)
+            if len(body) <= _JOINED:
+                transport.write(head + body)
+            else:
+                transport.writelines((head, body))
+        if not more:
+            self._end()
+
+    def _finished_head(self, head: Head, body: bytes, *, more: bool) -> bytes:
+        lines, length, close = head
+        status = self._status
+        if length is None and not more and status >= 200:  # noqa: PLR2004 - 1xx has no body
+            length = len(body)
+        if status == _NO_CONTENT or (status == _NOT_MODIFIED and not length):
+            self._left = 0
+        elif length is not None:
+            self._left = length
+            lines.append(b"content-length: %d" % length)
+        elif self.scope["http_version"] == "1.1":
+            self._chunked = True
+            lines.append(_CHUNKED)
+        else:
+            close = True  # the end of the connection is the end of the body
+        if self.scope["method"] == "HEAD" or status == _NOT_MODIFIED:
+            self._left, self._chunked, self._mute = 0, False, True
+        if close or self._connection.closes_after(self):
+            self.keep_alive = False
+        if not self.keep_alive:
+            lines.append(_CLOSE)
+        return finished(lines)
+
+    def _framed(self, body: bytes, *, more: bool) -> bytes:
+        """Return *body* as it goes on the wire."""
+        if self._mute:
+            return b""
+        if self._chunked:
+            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            return chunk if more else chunk + b"0\r\n\r\n"
+        if self._left is not None:
+            self._left -= len(body)
+            if self._left < 0:
+                raise RuntimeError("the body is longer than announced")
+        return body
+
+    def _end(self) -> None:
+        if self._left:
+            raise RuntimeError("the body is shorter than announced")
+        self.answered = True
+        self.wake()
+        self._connection.finished(self)
+
+    def _give_up(self) -> None:
+        """End an answer that its application left open."""
+        if self.begun:
+            self._connection.abort()  # the client must see that it is not whole
+        else:
+            self._connection.refuse(_FAILED, self)

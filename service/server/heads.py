@@ -1,0 +1,140 @@
+"""
+Heads of answers, as bytes for the wire.
+
+Made once for every answer, so it does as little as it can: one look-up per header tells
+the few that decide about framing from all others, and one count over the finished head
+proves that no value has smuggled in a line of its own.
+
+Source: RFC 9112 §6 (framing), RFC 9110 §5.5 (field values).
+"""
+
+import http
+import re
+from collections.abc import Iterable
+from email.utils import formatdate
+from typing import NamedTuple
+
+__all__ = ["BadHeader", "Head", "HeadWriter", "finished"]
+
+_ORDINARY, _LENGTH, _CODING, _CONNECTION, _DATE = range(5)
+
+_KINDS = {
+    b"content-length": _LENGTH,
+    b"transfer-encoding": _CODING,
+    b"connection": _CONNECTION,
+    b"date": _DATE,
+}
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+_REMEMBERED = 1024
+"""Header names that are remembered as good; a service has some dozens."""
+
+
+def _status_line(status: int) -> bytes:
+    known = http.HTTPStatus.__members__.values()
+    phrase = next((each.phrase for each in known if each == status), "")
+    return f"HTTP/1.1 {status} {phrase}".encode("ascii")
+
+
+_STATUS_LINES = {status: _status_line(status) for status in range(100, 1000)}
+
+
+class BadHeader(ValueError):
+    """A header that no head can hold."""
+
+
+class Head(NamedTuple):
+    """
+    What the headers of an answer say about its framing.
+
+    Attributes:
+        lines: Lines of the head so far, without their ends.
+        length: Announced bytes of the body; None when not announced.
+        close: Whether the answer asks to end the connection.
+    """
+
+    lines: list[bytes]
+    length: int | None
+    close: bool
+
+
+class HeadWriter:
+    """
+    Makes heads for the answers of one server.
+
+    Attributes:
+        date: The `date` line; `tick` makes it anew each second.
+
+    Concurrency:
+        For one event loop.
+    """
+
+    def __init__(self) -> None:
+        self._kinds = dict(_KINDS)
+        self.date = b""
+        self.tick(0.0)
+
+    def tick(self, now: float) -> None:
+        """Take the time from *now*, in seconds since the epoch."""
+        self.date = b"date: " + formatdate(now or None, usegmt=True).encode("ascii")
+
+    def head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Head:
+        """
+        Return the lines of a head and what they say.
+
+        Framing is the listener's business: `transfer-encoding` and `connection` of the
+        application are read and left out.
+
+        Raises:
+            BadHeader: A name is no token, or the length no number.
+        """
+        lines = [_STATUS_LINES[status], self.date]
+        length: int | None = None
+        close = False
+        kinds = self._kinds
+        for pair in headers:
+            kind = kinds.get(pair[0])
+            if kind == _ORDINARY:
+                lines.append(b": ".join(pair))
+                continue
+            if kind is None:
+                kind = self._learned(pair[0])
+            if kind == _LENGTH:
+                length = _number(pair[1])
+            elif kind == _CONNECTION:
+                close = close or b"close" in pair[1].lower()
+            elif kind == _DATE:
+                lines[1] = b": ".join(pair)
+            elif kind == _ORDINARY:
+                lines.append(b": ".join(pair))
+        return Head(lines, length, close)
+
+    def _learned(self, name: bytes) -> int:
+        """Return the kind of a name that is new."""
+        if not _TOKEN.fullmatch(name):
+            raise BadHeader("a header name is no token")
+        kind = _KINDS.get(name.lower(), _ORDINARY)
+        if len(self._kinds) < _REMEMBERED:
+            self._kinds[name] = kind
+        return kind
+
+
+def finished(lines: list[bytes]) -> bytes:
+    """
+    Return the head that *lines* make.
+
+    Raises:
+        BadHeader: A value holds CR, LF or NUL.
+    """
+    ends = len(lines) + 1
+    head = b"\r\n".join([*lines, b"", b""])
+    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
+        raise BadHeader("a header value holds CR, LF or NUL")
+    return head
+
+
+def _number(value: bytes) -> int:
+    if not value.isdigit():
+        raise BadHeader("content-length is no number")
+    return int(value)
