@@ -103,8 +103,7 @@ async def _cut(ctx: RequestContext) -> NoReturn:
 
 
 def _abort_of(ctx: RequestContext) -> Callable[[], None] | None:
-    """Return what resets the connection: ASGI has no word for it, the listener does."""
-    listener = getattr(ctx.send, "__self__", None)
-    transport = getattr(listener, "transport", None)
-    found: Callable[[], None] | None = getattr(listener, "abort", None)
-    return found or getattr(transport, "abort", None)
+    """Return what resets the connection: ASGI has no word for it, our listener does."""
+    exchange = getattr(ctx.send, "__self__", None)
+    found: Callable[[], None] | None = getattr(exchange, "abort", None)
+    return found

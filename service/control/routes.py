@@ -93,8 +93,8 @@ class Control:
             off = ReadinessOff(
                 reason=asked.reason, expires_at=self._end(asked.expires_in)
             )
-        self._tell(ctx, "readiness", asked.model_dump(exclude_none=True))
         self._change(readiness=off)
+        self._tell(ctx, "readiness", asked.model_dump(exclude_none=True))
         return await self.readiness(ctx)
 
     # -- faults ----------------------------------------------------------------

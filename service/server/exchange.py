@@ -186,6 +186,10 @@ class Exchange:
         if self._event is not None:
             self._event.set()
 
+    def abort(self) -> None:
+        """Cut the connection without an answer, for a failure on purpose."""
+        self._connection.abort()
+
     async def _changed(self) -> None:
         if self._event is None:
             self._event = asyncio.Event()
