@@ -1,31 +1,13 @@
 """The pages in a real browser, against a real service."""
 
-import contextlib
 import re
-import shutil
-from collections.abc import Iterator
 
 import pytest
 
+from tests.support.browser import CHROMIUM, launched, visiting
 from tests.support.process import serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-
-CHROMIUM = shutil.which("chromium")
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-INTERRUPTED = "ERR_NETWORK_CHANGED"
-"""What Chromium says when an interface of the machine comes or goes meanwhile."""
 
 FAST = {"demo__delay_max": 0.2}
 
@@ -37,44 +19,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with launched() as started:
         yield started
-        started.close()
-
-
-class Visit:
-    """
-    A tab that notes what goes wrong in it.
-
-    Attributes:
-        errors: Console errors, exceptions and violations of the policy.
-        interruptions: Errors that are the machine's, not the page's.
-    """
-
-    def __init__(self, page):
-        self.page = page
-        self.errors: list[str] = []
-        self.interruptions: list[str] = []
-        page.on("console", lambda each: self._note(each.type, each.text))
-        page.on("pageerror", lambda each: self._note("error", str(each)))
-
-    def _note(self, kind, text):
-        if kind == "error":
-            kept = self.interruptions if INTERRUPTED in text else self.errors
-            kept.append(text)
-
-
-@contextlib.contextmanager
-def visiting(browser, url, **options) -> Iterator[Visit]:
-    """Open *url* in a context of its own."""
-    context = browser.new_context(**options)
-    try:
-        visit = Visit(context.new_page())
-        visit.page.goto(url)
-        yield visit
-    finally:
-        context.close()
 
 
 @pytest.mark.parametrize(
