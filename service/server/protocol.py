@@ -24,7 +24,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 from typing_extensions import override
@@ -140,11 +140,11 @@ class HttpProtocol(asyncio.Protocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type: a stream's transport
-        self.transport = transport
+        # uvloop's transports are no subclasses of asyncio's
+        self.transport = cast("asyncio.Transport", transport)
         self._since = time.perf_counter()
         self.guard.opened(self, self._loop)
-        self._scope = connection_scope(transport)
+        self._scope = connection_scope(self.transport)
         limit = self.guard.limits().max_connections
         if 0 < limit < len(self.guard.connections):
             self.refuse(_TOO_MANY)
