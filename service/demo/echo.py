@@ -19,7 +19,7 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 async def echo(ctx: RequestContext) -> Response:
     """
-    Mirror method, path, query, headers and body.
+    Mirror method, path, query, headers and body, and whom a client certificate names.
 
     Raises:
         BadRequest: The body is not what its type says.
@@ -29,6 +29,7 @@ async def echo(ctx: RequestContext) -> Response:
         "path": ctx.path,
         "query": {name: ctx.query.getlist(name) for name in ctx.query},
         "headers": _headers(ctx),
+        **({"peer": ctx.peer_name} if ctx.peer_name else {}),
         **await _body(ctx),
     }
     # orjson holds no integer beyond 64 bits and no lone surrogate; clients send both
