@@ -1,24 +1,58 @@
-"""Run every measurement, or those named: `python -m tests.bench [routing]`."""
+"""Run every measurement, or those named: `python -m tests.bench [serving …]`."""
 
 import os
 import platform
+import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
-from tests.bench import routing, serving
+from tests.bench import connections, routing, serving, starting, waiting
+from tests.bench.contestants import GO, PODINFO
 
-MEASUREMENTS = {"routing": routing.main, "serving": serving.main}
+MEASUREMENTS = {
+    "routing": routing.main,
+    "serving": serving.main,
+    "waiting": waiting.main,
+    "connections": connections.main,
+    "starting": starting.main,
+}
+PACKAGES = (
+    *("fastapi", "starlette", "uvicorn", "uvloop", "httptools"),
+    "prometheus-fastapi-instrumentator",
+)
 
 
 def main() -> None:
-    """Print the machine, the versions and the tables."""
-    print(f"{platform.platform()}, {os.cpu_count()} cores, {sys.version.split()[0]}")
-    for name in ("fastapi", "starlette", "uvicorn", "uvloop", "httptools"):
-        print(f"{name} {version(name)}", end="  ")
-    print()
+    """Print the machine, the versions and the tables, as Markdown."""
+    unknown = set(sys.argv[1:]) - set(MEASUREMENTS)
+    if unknown:
+        sys.exit(f"unknown: {', '.join(unknown)}; there are: {', '.join(MEASUREMENTS)}")
+    print(f"{platform.platform()}, {os.cpu_count()} cores, CPython ", end="")
+    print(platform.python_version(), *_versions(), sep=", ")
     for name in sys.argv[1:] or MEASUREMENTS:
-        print(f"\n## {name}\n")
+        print(f"\n## {name}\n", flush=True)
         MEASUREMENTS[name]()
+
+
+def _versions() -> list[str]:
+    found = [f"{name} {_version(name)}" for name in PACKAGES]
+    if GO.command(0, 0) is not None:
+        done = subprocess.run(
+            ["go", "env", "GOVERSION"], capture_output=True, text=True
+        )
+        found.append(done.stdout.strip())
+    podinfo = PODINFO.command(0, 0)
+    if podinfo is not None:
+        done = subprocess.run([podinfo[0], "--version"], capture_output=True, text=True)
+        found.append(f"podinfo {done.stdout.strip()}")
+    return found
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
 
 
 if __name__ == "__main__":

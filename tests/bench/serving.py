@@ -1,134 +1,125 @@
 """
-Requests per second and CPU per request: our two kinds of handlers, bare uvicorn and
-FastAPI, each as one process, loaded by wrk on the loopback interface.
+A small JSON answer on 50 connections: requests per second, CPU and latency of each
+server as one process, ours with everything on.
 """
 
-import contextlib
-import os
-import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from statistics import median
 
-ROUNDS = 3
-SECONDS = 4
+from tests.bench import wrk
+from tests.bench.contestants import (
+    BARE,
+    CORE,
+    FASTAPI,
+    FASTAPI_LOGGED,
+    GO,
+    INSTRUMENTED,
+    PODINFO,
+    TYPED,
+    Contestant,
+    available,
+)
+from tests.bench.processes import running
+from tests.bench.tables import print_ratios, print_table, rounds, seconds, three
+
+__all__ = ["main"]
+
 CONNECTIONS = 50
+SECONDS = 4
+WARM_UP = 1
 
-QUIET = "--no-access-log"
+COLUMNS = (
+    "server",
+    "requests/s (min / median / max)",
+    "to FastAPI",
+    "CPU s per 1,000",
+    "p50 ms",
+    "p99 ms",
+    "start to first 200, s",
+    "idle RSS, MB",
+    "failed",
+)
 
-PEERS = {
-    "bare ASGI function on uvicorn": ("tests.bench.peers:bare", "/", QUIET),
-    "FastAPI on uvicorn": ("tests.bench.peers:fastapi_app", "/version", QUIET),
-    "FastAPI on uvicorn, its access log": (
-        "tests.bench.peers:fastapi_app",
-        "/version",
-        "--access-log",
-    ),
-}
-"""Application, path and the option of the access log of each peer."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One round of one server; CPU in seconds per 1,000 requests, memory in MB."""
+
+    report: wrk.Report
+    cpu: float
+    started_in: float
+    idle: float
+
+
+Results = dict[Contestant, list[Measured]]
 
 
 def main() -> None:
-    """Print requests a second and CPU seconds per 1,000 requests of each server."""
-    if shutil.which("wrk") is None:
-        print("skipped: wrk is missing (Debian package wrk)")
+    """Print the table, and the ratios that are asked for."""
+    if not wrk.found():
+        print(wrk.MISSING)
         return
-    results: dict[str, list[tuple[float, float]]] = {}
-    for _ in range(ROUNDS):
-        for name, (command, path, port) in contestants().items():
-            with running(command, port) as pid:
-                results.setdefault(name, []).append(load(pid, port, path))
-    base = median(rate for rate, _ in results["FastAPI on uvicorn"])
-    print("| server | requests/s (min/median/max) | CPU s per 1,000 | to FastAPI |")
-    print("|---|---|---|---|")
-    for name, rounds in results.items():
-        rates = sorted(rate for rate, _ in rounds)
-        cpu = median(cpu for _, cpu in rounds)
-        print(
-            f"| {name} | {rates[0]:,.0f} / {median(rates):,.0f} / {rates[-1]:,.0f} "
-            f"| {cpu:.3f} | {median(rates) / base:.1f} x |"
-        )
+    wanted = (GO, PODINFO, BARE, FASTAPI, FASTAPI_LOGGED, INSTRUMENTED, CORE, TYPED)
+    results = rounds(available(wanted), _measure)
+    base = rate(results, FASTAPI)
+    print_table(COLUMNS, (_row(each, results, base) for each in results))
+    _print_ratios(results)
 
 
-def contestants() -> dict[str, tuple[list[str], str, int]]:
-    """Return command, path and port of each server."""
-    found = {}
-    for name, (app, path, access_log) in PEERS.items():
-        port = free_port()
-        options = ["--port", str(port), access_log]
-        found[name] = ([sys.executable, "-m", "uvicorn", app, *options], path, port)
-    for access in (False, True):
-        port = free_port()
-        command = [sys.executable, "-m", "service", "serve", "--host", "127.0.0.1"]
-        command += ["--port", str(port), "--admin-port", "0", "--log-format", "json"]
-        command += ["--set", f"log.access={str(access).lower()}"]
-        label = "with access log" if access else "no access log"
-        found[f"httpserver core handler, {label}"] = (command, "/version", port)
-    return found
+def rate(results: Results, contestant: Contestant) -> float:
+    """Return the median of the requests per second."""
+    return median(each.report.rate for each in results[contestant])
 
 
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+def _measure(contestant: Contestant) -> Measured:
+    with running(contestant) as server:
+        idle = server.rss()
+        target = (server.port, contestant.path)
+        wrk.load(*target, connections=CONNECTIONS, seconds=WARM_UP)
+        before = server.cpu()
+        report = wrk.load(*target, connections=CONNECTIONS, seconds=seconds(SECONDS))
+        cpu = (server.cpu() - before) / report.requests * 1000
+        return Measured(report=report, cpu=cpu, started_in=server.started_in, idle=idle)
 
 
-@contextlib.contextmanager
-def running(command: list[str], port: int) -> Iterator[int]:
-    """Run a server until the block ends; yield its process id."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+def _row(contestant: Contestant, results: Results, base: float) -> list[str]:
+    measured = results[contestant]
+    return [
+        contestant.name,
+        three(each.report.rate for each in measured),
+        f"{rate(results, contestant) / base:.2f}",
+        f"{_cpu(results, contestant):.3f}",
+        f"{median(each.report.p50 for each in measured):.2f}",
+        f"{median(each.report.p99 for each in measured):.2f}",
+        f"{median(each.started_in for each in measured):.2f}",
+        f"{median(each.idle for each in measured):.0f}",
+        f"{sum(each.report.failed for each in measured):,}",
+    ]
+
+
+def _cpu(results: Results, contestant: Contestant) -> float:
+    return median(each.cpu for each in results[contestant])
+
+
+def _print_ratios(results: Results) -> None:
+    def faster(one: Contestant, other: Contestant) -> float | None:
+        if other not in results:
+            return None
+        return rate(results, one) / rate(results, other)
+
+    frugal = None
+    if PODINFO in results:
+        frugal = _cpu(results, CORE) / _cpu(results, PODINFO)
+    print_ratios(
+        "ratio of medians",
+        [
+            ("requests/s, core handler to FastAPI", faster(CORE, FASTAPI), ">= 3"),
+            ("requests/s, FastAPI route to FastAPI", faster(TYPED, FASTAPI), ">= 0.9"),
+            (
+                "requests/s, FastAPI route to FastAPI + instrumentator",
+                faster(TYPED, INSTRUMENTED),
+                ">= 1.25",
+            ),
+            ("CPU per request, core handler to podinfo", frugal, "<= 2.5"),
+        ],
     )
-    try:
-        await_port(port)
-        yield process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=1)
-        process.kill()
-        process.wait()
-
-
-def await_port(port: int) -> None:
-    """Wait until something listens on *port*."""
-    for _ in range(200):
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        time.sleep(0.05)
-    raise TimeoutError(port)
-
-
-def load(pid: int, port: int, path: str) -> tuple[float, float]:
-    """Return requests a second and CPU seconds per 1,000 requests."""
-    url = f"http://127.0.0.1:{port}{path}"
-    wrk(url, 1)
-    before = cpu_seconds(pid)
-    output = wrk(url, SECONDS)
-    used = cpu_seconds(pid) - before
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])
-    total = int(re.search(r"(\d+) requests in", output)[1])
-    if "Non-2xx" in output or "Socket errors" in output:
-        raise RuntimeError(output)
-    return rate, used / total * 1000
-
-
-def wrk(url: str, seconds: int) -> str:
-    """Load *url* for *seconds* and return wrk's report."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", url]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds that process *pid* has used."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

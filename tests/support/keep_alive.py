@@ -63,11 +63,14 @@ class _Client:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def run(self, pause: float) -> None:
-        while self._load.running:
-            self._load.answers[await self._outcome()] += 1
-            await asyncio.sleep(random.uniform(0, 2 * pause))
-        self._leave()
+    async def run(self, pause: float, ramp: float) -> None:
+        await asyncio.sleep(random.uniform(0, ramp))
+        try:
+            while self._load.running:
+                self._load.answers[await self._outcome()] += 1
+                await asyncio.sleep(random.uniform(0, 2 * pause))
+        finally:
+            self._leave()
 
     async def _outcome(self) -> str:
         try:
@@ -107,18 +110,25 @@ class _Client:
 
 @contextlib.asynccontextmanager
 async def keep_alive_load(
-    host: str, port: int, path: str, *, clients: int = 24, pause: float = 0.06
+    host: str,
+    port: int,
+    path: str,
+    *,
+    clients: int = 24,
+    pause: float = 0.06,
+    ramp: float = 0.0,
 ) -> AsyncIterator[KeepAliveLoad]:
     """
     Send requests while the block runs; each client waits for its answer.
 
     Args:
         pause: Seconds between answer and next request on average, 0 to twice as long.
+        ramp: Seconds over which the clients begin.
     """
     load = KeepAliveLoad()
     async with asyncio.TaskGroup() as group:
         for _ in range(clients):
-            group.create_task(_Client(host, port, path, load).run(pause))
+            group.create_task(_Client(host, port, path, load).run(pause, ramp))
         try:
             yield load
         finally:

@@ -1,18 +1,8 @@
-"""The peers: the same answer as `/version`, by other means."""
+"""A peer without any framework: what uvicorn itself costs."""
 
 import json
 
-from fastapi import FastAPI
-
-ANSWER = {"name": "httpserver", "version": "0.1.0", "python": "3.x", "host": "bench"}
-
-fastapi_app = FastAPI()
-
-
-@fastapi_app.get("/version")
-async def version():
-    """Answer as our `/version` does."""
-    return ANSWER
+from tests.bench.peers.answer import ANSWER
 
 
 async def bare(_scope, _receive, send):

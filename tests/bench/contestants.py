@@ -1,0 +1,161 @@
+"""Who is measured: commands and paths of our service and of its peers."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+__all__ = [
+    "BARE",
+    "CORE",
+    "FASTAPI",
+    "FASTAPI_LOGGED",
+    "GO",
+    "INSTRUMENTED",
+    "PODINFO",
+    "TYPED",
+    "Contestant",
+    "available",
+]
+
+EVERYTHING = {
+    "server.drain_delay": 0,
+    "log.format": "json",
+    "log.access": "true",
+    "throttle.enabled": "true",
+    "throttle.rate": 1_000_000,
+    "throttle.burst": 1_000_000,
+}
+"""Ours runs with all it has; the throttle counts, and refuses nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contestant:
+    """
+    A server that can be started.
+
+    Attributes:
+        name: How the tables call it.
+        command: Command line by main port and admin port; None where it is missing.
+        path: Gives a small JSON answer.
+        waiting_path: Answers after a uniform delay of 0 to 2 s; None without.
+        probe_path: Answers at once while it is loaded.
+        admin: Whether the probe path is on the admin port.
+        missing: Says what to install where there is no command.
+    """
+
+    name: str
+    command: Callable[[int, int], list[str] | None]
+    path: str = "/version"
+    waiting_path: str | None = "/"
+    probe_path: str = "/version"
+    admin: bool = False
+    missing: str = ""
+
+
+def available(wanted: Iterable[Contestant]) -> list[Contestant]:
+    """Return those that can run here; print what the others miss."""
+    found = []
+    for each in wanted:
+        if each.command(0, 0) is None:
+            print(f"skipped: {each.name}: {each.missing}\n")
+        else:
+            found.append(each)
+    return found
+
+
+def _uvicorn(app: str, *options: str) -> Callable[[int, int], list[str]]:
+    def command(port: int, _admin: int) -> list[str]:
+        target = [f"tests.bench.peers.{app}", "--port", str(port)]
+        return [sys.executable, "-m", "uvicorn", *target, *options]
+
+    return command
+
+
+def _instrumented(port: int, admin: int) -> list[str] | None:
+    if find_spec("prometheus_fastapi_instrumentator") is None:
+        return None
+    options = ("--factory", "--no-access-log")
+    return _uvicorn("typed:instrumented", *options)(port, admin)
+
+
+def _ours(module: str) -> Callable[[int, int], list[str]]:
+    def command(port: int, admin: int) -> list[str]:
+        ports = ["--port", str(port), "--admin-port", str(admin)]
+        settings = [f"--set={key}={value}" for key, value in EVERYTHING.items()]
+        base = [sys.executable, "-m", module, "serve", "--host", "127.0.0.1"]
+        return [*base, *ports, "--set=server.admin.host=127.0.0.1", *settings]
+
+    return command
+
+
+def _go(port: int, _admin: int) -> list[str] | None:
+    program = _built()
+    return None if program is None else [program, str(port)]
+
+
+@cache
+def _built() -> str | None:
+    """Build the peer in Go once; None where there is no Go."""
+    if shutil.which("go") is None:
+        return None
+    target = Path(".cache/bench/server").absolute()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source = Path(__file__).parent / "peers" / "server.go"
+    build = ["go", "build", "-o", str(target), str(source)]
+    subprocess.run(build, check=True, timeout=300)
+    return str(target)
+
+
+def _podinfo(port: int, admin: int) -> list[str] | None:
+    gobin = os.environ.get("GOBIN") or str(Path.home() / "go" / "bin")
+    program = shutil.which("podinfo", path=f"{os.environ['PATH']}:{gobin}")
+    if program is None:
+        return None
+    ports = [f"--port={port}", f"--port-metrics={admin}"]
+    return [program, "--host=127.0.0.1", *ports]
+
+
+GO = Contestant(name="Go net/http", command=_go, missing="go is not installed")
+PODINFO = Contestant(
+    name="podinfo, metrics on, request log off",
+    command=_podinfo,
+    waiting_path=None,  # its delays are whole seconds
+    missing="go install github.com/stefanprodan/podinfo/cmd/podinfo@latest",
+)
+BARE = Contestant(
+    name="bare ASGI function on uvicorn",
+    command=_uvicorn("bare:bare", "--no-access-log"),
+    waiting_path=None,
+)
+FASTAPI = Contestant(
+    name="FastAPI on uvicorn, no access log",
+    command=_uvicorn("typed:fastapi", "--factory", "--no-access-log"),
+)
+FASTAPI_LOGGED = Contestant(
+    name="FastAPI on uvicorn, its access log",
+    command=_uvicorn("typed:fastapi", "--factory", "--access-log"),
+)
+INSTRUMENTED = Contestant(
+    name="FastAPI on uvicorn + prometheus-fastapi-instrumentator",
+    command=_instrumented,
+    missing="prometheus-fastapi-instrumentator is not installed",
+)
+CORE = Contestant(
+    name="**httpserver, core handler, everything on**",
+    command=_ours("service"),
+    probe_path="/readyz",
+    admin=True,
+)
+TYPED = Contestant(
+    name="**httpserver, FastAPI route, everything on**",
+    command=_ours("tests.bench.typed_service"),
+    path="/typed",
+    probe_path="/readyz",
+    admin=True,
+)

@@ -1,0 +1,1 @@
+"""The peers: the same answers as ours, by other means."""

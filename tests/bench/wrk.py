@@ -1,0 +1,70 @@
+"""wrk, the load generator: run it, read its report."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+__all__ = ["MISSING", "Report", "found", "load"]
+
+MISSING = "skipped: wrk is not installed (Debian package wrk)"
+
+_UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """
+    What wrk saw.
+
+    Attributes:
+        rate: Requests per second.
+        requests: Answers in all.
+        p50: Median latency in milliseconds.
+        p99: 99th percentile of the latency in milliseconds.
+        failed: Answers that were not 2xx or 3xx, and socket errors of any kind.
+    """
+
+    rate: float
+    requests: int
+    p50: float
+    p99: float
+    failed: int
+
+
+def found() -> bool:
+    """Whether there is a wrk."""
+    return shutil.which("wrk") is not None
+
+
+def load(port: int, path: str, *, connections: int, seconds: int) -> Report:
+    """Load 127.0.0.1 with one thread of wrk."""
+    url = f"http://127.0.0.1:{port}{path}"
+    options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout=30s"]
+    done = subprocess.run(
+        ["wrk", "--latency", *options, url],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=seconds + 60,
+    )
+    return parse(done.stdout)
+
+
+def parse(text: str) -> Report:
+    """Return what a report of wrk says."""
+    errors = re.search(r"Socket errors: (.*)", text)
+    others = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    failed = sum(int(n) for n in re.findall(r"\d+", errors[1])) if errors else 0
+    return Report(
+        rate=float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
+        requests=int(re.search(r"(\d+) requests in", text)[1]),
+        p50=_milliseconds(text, "50%"),
+        p99=_milliseconds(text, "99%"),
+        failed=failed + (int(others[1]) if others else 0),
+    )
+
+
+def _milliseconds(text: str, percentile: str) -> float:
+    value, unit = re.search(rf"{percentile}\s+([\d.]+)(us|ms|s|m)", text).groups()
+    return float(value) * _UNITS[unit]
