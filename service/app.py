@@ -33,6 +33,7 @@ from service.server.typed_routes import TypedRoutes
 from service.settings import Settings
 
 FEATURES = (
+    "service.overload",
     "service.control",
     "service.demo",
     "service.web",
@@ -110,6 +111,7 @@ def create_service(
             health=health,
             version=__version__,
             multiprocess_dir=multiprocess_dir,
+            part_names=tuple(map(_part_name, FEATURES)),
         )
     )
     parts: list[Part] = [lag]
@@ -160,9 +162,13 @@ def _features(core: Core) -> list[Feature]:
 
 
 def _named(module: str, feature: Feature) -> Feature:
-    name = module.rpartition(".")[2]
-    routes = [replace(route, part=name) for route in feature.routes]
+    part = _part_name(module)
+    routes = [replace(route, part=part) for route in feature.routes]
     return replace(feature, routes=routes)
+
+
+def _part_name(module: str) -> str:
+    return module.rpartition(".")[2]
 
 
 def _filters(

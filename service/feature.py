@@ -6,13 +6,14 @@ A feature is a folder with a function `feature(core) -> Feature`, named in
 folder and its name in that list, and the rest works on.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.config import SettingsStore
 from service.observability.metrics import Metrics
 from service.server.application import Filter
+from service.server.context import RequestContext
 from service.server.lifecycle import Part
 from service.server.probes import Health
 from service.server.routes import Route
@@ -31,6 +32,9 @@ class Core:
         health: What the probes report.
         version: Version of the service.
         multiprocess_dir: Where worker processes share what they know; None without.
+        part_names: Names of all features, which are the parts of their routes.
+        authenticate: Each returns the name of the user that a request proves to come
+            from, or None; a feature that issues proofs adds its own.
     """
 
     store: SettingsStore
@@ -38,6 +42,10 @@ class Core:
     health: Health
     version: str
     multiprocess_dir: Path | None = None
+    part_names: tuple[str, ...] = ()
+    authenticate: list[Callable[[RequestContext], str | None]] = field(
+        default_factory=list
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,9 @@ def feature(core: Core) -> Feature:
     if settings.demo.enabled:
         found += routes(_samples(core))
     if settings.login.enabled:
-        found += login_routes(_login(core))
+        login = _login(core)
+        found += login_routes(login)
+        core.authenticate.append(login.user)
     return Feature(routes=found)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from service.demo.credentials import Credentials, read_credentials
 from service.demo.passwords import Passwords
-from service.demo.tokens import Tokens
-from service.errors import RequestError, TooManyRequests, Unavailable
+from service.demo.tokens import Claims, Tokens
+from service.errors import RequestError, TooManyRequests, Unauthorized, Unavailable
 from service.observability.logging import get_logger
 from service.resilience.throttle import KeyedThrottle
 from service.server.context import RequestContext
@@ -83,17 +83,30 @@ class Login:
         Raises:
             Unauthorized: There is none, it is not valid, or its user is gone.
         """
+        claims = self._claims(ctx)
+        ctx.principal = claims.username
+        return ctx.write_json(
+            {"username": claims.username, "expires_in": claims.expires_in},
+            headers={"cache-control": "no-store"},
+        )
+
+    def user(self, ctx: RequestContext) -> str | None:
+        """Return whose valid Bearer token a request carries, or None."""
+        if ctx.raw_header(b"authorization") is None:
+            return None
+        try:
+            return self._claims(ctx).username
+        except Unauthorized:
+            return None
+
+    def _claims(self, ctx: RequestContext) -> Claims:
         scheme, _, token = ctx.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise self._tokens.demand("This needs a Bearer token.")
         claims = self._tokens.verify(token.strip())
         if claims.username not in self._settings().users:
             raise self._tokens.refusal("The token is not valid, or its time is over.")
-        ctx.principal = claims.username
-        return ctx.write_json(
-            {"username": claims.username, "expires_in": claims.expires_in},
-            headers={"cache-control": "no-store"},
-        )
+        return claims
 
     def _admit(self, client: str, username: str) -> None:
         """Refuse a client that tries a name too often."""

@@ -26,6 +26,7 @@ from service.observability.connection_metrics import ConnectionMetrics
 from service.observability.control_metrics import ControlMetrics
 from service.observability.exposition import expose
 from service.observability.http_metrics import HttpMetrics
+from service.observability.overload_metrics import OverloadMetrics
 from service.observability.process_metrics import ProcessGroup
 from service.observability.worker_values import (
     MULTIPROCESS_VARIABLE,
@@ -87,6 +88,7 @@ class Metrics:
         http: Metrics of requests.
         connections: Metrics of connections.
         lifecycle: The phase of the process.
+        overload: What is refused to protect the service.
         random_delay: The random delays of `/`, in seconds.
         loop_lag: How late the event loops wake, in seconds, by loop.
         logins: Logins, by result.
@@ -125,6 +127,7 @@ class Metrics:
         )
         self.connections = ConnectionMetrics(shared)
         self.lifecycle = LifecycleMetrics(self.registry)
+        self.overload = OverloadMetrics(shared)
         self.random_delay = Histogram(
             "httpserver_random_delay_seconds",
             "Random delays of the demo route `/`.",

@@ -18,7 +18,7 @@ class BulkheadFull(Exception):
 
 class Bulkhead:
     """
-    Room for a number of calls at a time: `with bulkhead: …`.
+    Room for so many calls at a time: `with bulkhead: …`, or `try_enter` and `leave`.
 
     Args:
         limit: Most that may be in flight, >= 1; it may be changed at any time, and what
@@ -43,10 +43,20 @@ class Bulkhead:
         self.limit = limit
         self.in_flight = 0
 
-    def __enter__(self) -> Self:
+    def try_enter(self) -> bool:
+        """Take room and return True, unless there is none: call `leave` when done."""
         if self.in_flight >= self.limit:
-            raise BulkheadFull
+            return False
         self.in_flight += 1
+        return True
+
+    def leave(self) -> None:
+        """Give the room back."""
+        self.in_flight -= 1
+
+    def __enter__(self) -> Self:
+        if not self.try_enter():
+            raise BulkheadFull
         return self
 
     def __exit__(
@@ -55,4 +65,4 @@ class Bulkhead:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.in_flight -= 1
+        self.leave()

@@ -1,0 +1,88 @@
+"""The filter that keeps each part of the service to its own room."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from service.errors import Unavailable
+from service.observability.logging import get_logger
+from service.overload.refusals import Refused, retry_after
+from service.resilience.bulkhead import Bulkhead
+from service.server.application import Filter
+from service.server.context import RequestContext
+from service.server.responses import Response
+from service.server.routes import Handler
+
+__all__ = ["Bulkheads", "partition"]
+
+
+class Bulkheads:
+    """
+    The bulkheads of the settings, by part.
+
+    Args:
+        known: Names of the parts there are.
+
+    Concurrency:
+        `get` on the event loop; `limit` on any thread.
+    """
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = sorted(known)
+        self._by_part: dict[str, Bulkhead] = {}
+
+    def limit(self, limits: Mapping[str, int]) -> None:
+        """Take *limits* by part; what is in flight stays and counts."""
+        by_part = {}
+        for part, most in limits.items():
+            bulkhead = by_part[part] = self._by_part.get(part) or Bulkhead(most)
+            bulkhead.limit = most
+        self._by_part = by_part
+
+    def warn_of_unknown(self) -> None:
+        """Log the names that are no part, and those that are."""
+        unknown = sorted(self._by_part.keys() - set(self._known))
+        if unknown:
+            log = get_logger("httpserver.overload")
+            log.warning("bulkheads_unknown", parts=unknown, known=self._known)
+
+    def get(self, part: str) -> Bulkhead | None:
+        """Return the bulkhead of *part*, if it has one."""
+        return self._by_part.get(part)
+
+
+def partition(
+    bulkheads: Bulkheads, *, wait: Callable[[], float], refused: Refused
+) -> Filter:
+    """
+    Return the filter that answers 503 for a part that is full; probes always pass.
+
+    Args:
+        bulkheads: How much room each part has.
+        wait: Gives the seconds that a refused client is asked to wait.
+        refused: Counts.
+    """
+
+    def parted(ctx: RequestContext, following: Handler) -> Awaitable[Response]:
+        bulkhead = bulkheads.get(ctx.part)
+        if bulkhead is None or ctx.probe:
+            return following(ctx)
+        return within(bulkhead, ctx, following)
+
+    async def within(
+        bulkhead: Bulkhead, ctx: RequestContext, following: Handler
+    ) -> Response:
+        if not bulkhead.try_enter():
+            refused("bulkhead", ctx.priority)
+            return ctx.write_problem(_full(wait()))
+        try:
+            return await following(ctx)
+        finally:
+            bulkhead.leave()
+
+    return parted
+
+
+def _full(seconds: float) -> Unavailable:
+    return Unavailable(
+        "This part of the service has more to do than it may; come again later.",
+        headers=retry_after(seconds),
+    )

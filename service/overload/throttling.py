@@ -1,0 +1,115 @@
+"""
+The filter that keeps each client to its rate: 429 above it, and headers on every answer
+that tell what is left.
+
+Source of the headers: draft-ietf-httpapi-ratelimit-headers-10. A bucket has no window:
+`w` is the seconds in which an empty one fills, `t` those until this one is full.
+"""
+
+import math
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+
+from service.errors import TooManyRequests
+from service.overload.refusals import Refused, retry_after
+from service.resilience.throttle import Allowance
+from service.server.application import Filter
+from service.server.context import RequestContext
+from service.server.responses import Response
+from service.server.routes import Handler
+from service.settings import ThrottleSettings
+
+__all__ = ["address_key", "client_key", "throttling"]
+
+Acquire = Callable[[str], Awaitable[Allowance]]
+"""Takes a token of a key."""
+
+_MAPPED = bytes(10) + b"\xff\xff"
+"""What an IPv4 address in IPv6's form begins with (RFC 4291 §2.5.5.2)."""
+
+
+def address_key(address: str) -> str:
+    """
+    Return what a client is by its address: IPv4 as it is, the /64 network of IPv6.
+
+    A client of IPv6 has a whole /64 at its hands (RFC 6177); a bucket for each of its
+    addresses would limit nothing.
+    """
+    if ":" not in address:
+        return address
+    try:
+        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    except (OSError, ValueError):
+        return address
+    if packed.startswith(_MAPPED):
+        return socket.inet_ntop(socket.AF_INET, packed[12:])
+    return packed[:8].hex()
+
+
+def client_key(
+    ctx: RequestContext, authenticate: Iterable[Callable[[RequestContext], str | None]]
+) -> str:
+    """
+    Return who *ctx* is by the first that knows its user, else by its address.
+
+    Args:
+        ctx: The request.
+        authenticate: Each returns the name of the user, or None.
+    """
+    for each in authenticate:
+        user = each(ctx)
+        if user is not None:
+            return f"user:{user}"
+    return address_key(ctx.client)
+
+
+def throttling(
+    acquire: Acquire,
+    *,
+    settings: Callable[[], ThrottleSettings],
+    authenticate: Iterable[Callable[[RequestContext], str | None]],
+    refused: Refused,
+) -> Filter:
+    """
+    Return the filter that answers 429 to a client above its rate; probes always pass.
+
+    Args:
+        acquire: Takes a token.
+        settings: Gives the settings as they are now.
+        authenticate: Each returns the user of a request, or None; asked when a client
+            is its user.
+        refused: Counts.
+    """
+
+    def throttle(ctx: RequestContext, following: Handler) -> Awaitable[Response]:
+        now = settings()
+        if not now.enabled or ctx.probe:
+            return following(ctx)
+        return limited(ctx, following, now)
+
+    async def limited(
+        ctx: RequestContext, following: Handler, now: ThrottleSettings
+    ) -> Response:
+        got = await acquire(client_key(ctx, authenticate if now.key == "user" else ()))
+        ctx.response_headers += _headers(got, now)
+        if got.wait > 0:
+            refused("throttle", ctx.priority)
+            return ctx.write_problem(_too_many(got.wait))
+        return await following(ctx)
+
+    return throttle
+
+
+def _headers(got: Allowance, settings: ThrottleSettings) -> list[tuple[bytes, bytes]]:
+    window = math.ceil(settings.burst / settings.rate)
+    return [
+        (b"ratelimit-policy", b'"default";q=%d;w=%d' % (settings.burst, window)),
+        (b"ratelimit", b'"default";r=%d;t=%d' % (got.remaining, math.ceil(got.reset))),
+    ]
+
+
+def _too_many(wait: float) -> TooManyRequests:
+    return TooManyRequests(
+        "Too many requests of this client; come again later.",
+        headers=retry_after(wait),
+    )
