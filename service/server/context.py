@@ -11,6 +11,7 @@ from starlette.datastructures import FormData, Headers, QueryParams
 
 from service.errors import InternalError, RequestError, UnsupportedMediaType
 from service.server import reading
+from service.server.cookies import cookie_header, read_cookies
 from service.server.priority import Priority
 from service.server.responses import JSON, TEXT, Response, json_bytes, problem
 
@@ -160,6 +161,11 @@ class RequestContext:
         return self._query
 
     @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies by name; malformed and ambiguous ones are left out."""
+        return read_cookies("; ".join(self.headers.getlist("cookie")))
+
+    @property
     def started(self) -> bool:
         """Whether the head of the answer is on the wire."""
         return self.status != 0
@@ -247,6 +253,20 @@ class RequestContext:
     def write_problem(self, error: RequestError) -> Response:
         """Return *error* as RFC 9457 problem+json that carries the request id."""
         return problem(error, instance=self.request_id or None)
+
+    def set_cookie(self, name: str, value: str, **options: Any) -> None:
+        """
+        Add a cookie to whatever answer is sent; `cookies.cookie_header` has *options*.
+
+        Raises:
+            ValueError: It is none that browsers would keep.
+        """
+        header = cookie_header(name, value, https=self.scheme == "https", **options)
+        self.response_headers.append((b"set-cookie", header.encode("ascii")))
+
+    def delete_cookie(self, name: str, *, path: str = "/") -> None:
+        """Make the browser forget the cookie of this name and path."""
+        self.set_cookie(name, "", path=path, max_age=0)
 
     def ok(self, value: object = None) -> Response:
         """200 with *value* as JSON, or without a body."""

@@ -19,6 +19,9 @@ _CLOSE = (b"connection", b"close")
 _BODILESS = frozenset({204, 304})
 """Statuses that never have a body (RFC 9110 §6.4.1)."""
 
+_LISTS = {b"set-cookie", b"vary"}
+"""Headers of which the handler's own and those of the filters add up."""
+
 Pairs = list[tuple[bytes, bytes]]
 
 
@@ -108,7 +111,7 @@ async def _start(ctx: RequestContext, status: int, headers: Pairs) -> None:
 def head(ctx: RequestContext, headers: Pairs) -> Pairs:
     """Return *headers* and those the filters asked for; the handler's own win."""
     names = {name for name, _ in headers}
-    names.discard(b"vary")  # what the answer depends on adds up
+    names -= _LISTS
     merged = [
         *headers,
         *(pair for pair in ctx.response_headers if pair[0] not in names),
