@@ -10,11 +10,11 @@ from tests.bench import connections, routing, serving, starting, waiting
 from tests.bench.contestants import GO, PODINFO
 
 MEASUREMENTS = {
-    "routing": routing.main,
-    "serving": serving.main,
-    "waiting": waiting.main,
-    "connections": connections.main,
-    "starting": starting.main,
+    "routing": routing,
+    "serving": serving,
+    "waiting": waiting,
+    "connections": connections,
+    "starting": starting,
 }
 PACKAGES = (
     *("fastapi", "starlette", "uvicorn", "uvloop", "httptools"),
@@ -30,8 +30,9 @@ def main() -> None:
     print(f"{platform.platform()}, {os.cpu_count()} cores, CPython ", end="")
     print(platform.python_version(), *_versions(), sep=", ")
     for name in sys.argv[1:] or MEASUREMENTS:
-        print(f"\n## {name}\n", flush=True)
-        MEASUREMENTS[name]()
+        measurement = MEASUREMENTS[name]
+        print(f"\n## {name}\n\n{' '.join(measurement.__doc__.split())}\n", flush=True)
+        measurement.main()
 
 
 def _versions() -> list[str]:

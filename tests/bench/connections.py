@@ -1,4 +1,7 @@
-"""10,000 kept connections, each with a request every few seconds: memory, failures."""
+"""
+10,000 kept connections, opened over 10 s, each with a request every 5 s on average:
+memory, and requests that failed.
+"""
 
 import asyncio
 from dataclasses import dataclass

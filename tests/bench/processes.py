@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.bench.contestants import Contestant
 
-__all__ = ["Running", "answers", "open_files", "running"]
+__all__ = ["Running", "open_files", "running"]
 
 START_LIMIT = 20.0
 """Seconds until a server that does not answer is given up."""
@@ -103,14 +103,14 @@ def running(contestant: Contestant, *, ready: str | None = None) -> Iterator[Run
             _end(process)
 
 
-def answers(port: int, path: str) -> bool:
-    """Whether GET is answered 200."""
+def _status(port: int, path: str) -> int | None:
+    """Return the status that GET is answered with; None while nobody listens."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == 200
+        return connection.getresponse().status
     except OSError:
-        return False
+        return None
     finally:
         connection.close()
 
@@ -134,10 +134,11 @@ def _free_port() -> int:
 def _answered(process: subprocess.Popen[bytes], port: int, path: str) -> bool:
     """Wait for the first 200; return whether it came."""
     end = time.monotonic() + START_LIMIT
-    while not answers(port, path):
+    while (status := _status(port, path)) != 200:
         if process.poll() is not None or time.monotonic() > end:
             return False
-        time.sleep(0.003)
+        # whoever listens and is not ready yet is not kept from it by our asking
+        time.sleep(0.003 if status is None else 0.02)
     return True
 
 

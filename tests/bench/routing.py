@@ -1,4 +1,8 @@
-"""Finding a route: our tree against Starlette's router, by the number of routes."""
+"""
+Finding a route, by the number of routes: 5 rounds of 2,000 look-ups each in our tree
+and in the search that Starlette's router does, in microseconds. Half of the routes are
+static, half have a parameter; the path asked for is the last that was added, or none.
+"""
 
 import timeit
 from collections.abc import Callable

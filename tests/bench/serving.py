@@ -1,6 +1,7 @@
 """
-A small JSON answer on 50 connections: requests per second, CPU and latency of each
-server as one process, ours with everything on.
+A small JSON answer on 50 kept connections, `wrk -t1 -c50` after a second of warming up,
+each server as one process. Ours has everything on: request id, metrics, security
+headers, limits, time limit, overload guard, throttle, and a JSON access log to a file.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """
-4,000 requests at once to a uniform delay of 0 to 2 s: what is answered, how late, in
-how much memory, and whether the probes still answer meanwhile.
+4,000 requests at once to a uniform delay of 0 to 2 s, `wrk -t1 -c4000`; in theory there
+are 4,000 answers a second with a p99 of 1.98 s. Meanwhile a probe on a new connection
+each 20 ms, to the admin port where there is one, else to `/version`.
 """
 
 from dataclasses import dataclass
@@ -62,7 +63,6 @@ def main() -> None:
         return
     results = rounds(available((GO, FASTAPI, INSTRUMENTED, CORE)), _measure)
     print_table(COLUMNS, (_row(each.name, results[each]) for each in results))
-    print("\nProbes go to the admin port where there is one, else to `/version`.")
     _print_ratios(results)
 
 

@@ -18,7 +18,7 @@ class Report:
     What wrk saw.
 
     Attributes:
-        rate: Requests per second.
+        rate: Answers per second that were 2xx or 3xx.
         requests: Answers in all.
         p50: Median latency in milliseconds.
         p99: 99th percentile of the latency in milliseconds.
@@ -55,13 +55,16 @@ def parse(text: str) -> Report:
     """Return what a report of wrk says."""
     errors = re.search(r"Socket errors: (.*)", text)
     others = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    failed = sum(int(n) for n in re.findall(r"\d+", errors[1])) if errors else 0
+    broken = sum(int(n) for n in re.findall(r"\d+", errors[1])) if errors else 0
+    refused = int(others[1]) if others else 0
+    requests = int(re.search(r"(\d+) requests in", text)[1])
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
     return Report(
-        rate=float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
-        requests=int(re.search(r"(\d+) requests in", text)[1]),
+        rate=rate * (1 - refused / max(requests, 1)),
+        requests=requests,
         p50=_milliseconds(text, "50%"),
         p99=_milliseconds(text, "99%"),
-        failed=failed + (int(others[1]) if others else 0),
+        failed=broken + refused,
     )
 
 
