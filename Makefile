@@ -57,7 +57,7 @@ docs: $(VENV)/.dev ## write what is made from service/settings.py anew: docs, ex
 
 lock: $(VENV)/.dev ## compile requirements/*.txt anew
 	$(UV) pyproject.toml -o requirements/runtime.txt
-	$(UV) pyproject.toml --group dev -o requirements/dev.txt
+	$(UV) pyproject.toml --group dev --group bench -o requirements/dev.txt
 	$(UV) --group scan -o requirements/scan.txt
 
 clean: ## remove what was installed and cached
