@@ -64,6 +64,22 @@ REFUSED = {
         "config.server.admin.port=8080",
         "config.server.ports and config.server.admin.port must differ",
     ),
+    "TLS ports clash": (
+        'config.server.tls={"enabled":true,"ports":[9090]},tls.secretName="x"',
+        "config.server.tls.ports must differ",
+    ),
+    "Service ports clash": (
+        'config.server.tls.enabled=true,tls.secretName="x",service.tlsPort=80',
+        "service.port and service.tlsPort must differ",
+    ),
+    "TLS without certificate": (
+        "config.server.tls.enabled=true",
+        "needs tls.secretName, or certificate.enabled",
+    ),
+    "Ingress to no TLS port": (
+        'ingress.servicePort="https"',
+        "ingress.servicePort https needs config.server.tls.enabled",
+    ),
     "route to nowhere": ("httpRoute.enabled=true", "needs httpRoute.parentRefs"),
     "certificate of nobody": ("certificate.enabled=true", "certificate.dnsNames"),
     "certificate by nobody": (

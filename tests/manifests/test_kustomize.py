@@ -82,6 +82,31 @@ def test_ingress_never_reaches_the_admin_port():
     assert backends == [{"name": "httpserver", "port": {"name": "http"}}]
 
 
+def test_tls_leads_from_service_to_pod_and_leaves_plain_http_in_place():
+    """The node port stays that of HTTP; the certificate has the Service's name."""
+    manifests = build("k8s/tests/tls")
+    (service,) = (
+        each["spec"]
+        for each in manifests
+        if each["kind"] == "Service" and each["metadata"]["name"] == "httpserver"
+    )
+    (policy,) = (each for each in manifests if each["kind"] == "NetworkPolicy")
+    pod = pod_template(manifests)["spec"]
+    names = [
+        each["spec"]["dnsNames"]
+        for each in manifests
+        if each["kind"] == "Certificate" and not each["spec"].get("isCA")
+    ]
+    tls = pod["containers"][0]["ports"][-1]
+
+    assert tls == {"name": "https", "containerPort": 8443}
+    assert [each["name"] for each in service["ports"]] == ["http", "https"]
+    assert service["ports"][0]["nodePort"] == 30080
+    assert {"port": 8443, "protocol": "TCP"} in policy["spec"]["ingress"][0]["ports"]
+    assert pod["volumes"][-1]["secret"]["secretName"] == "httpserver-tls"
+    assert "httpserver.httpserver.svc" in names[0]
+
+
 def test_probes_differ_and_use_the_admin_port():
     """Liveness and readiness ask different questions, on the port that answers."""
     container = pod_template(build("k8s/overlays/local"))["spec"]["containers"][0]

@@ -68,6 +68,25 @@ app.kubernetes.io/component: test
 {{- .Values.certificate.secretName | default (printf "%s-tls" (include "httpserver.fullname" .)) -}}
 {{- end -}}
 
+{{/* Whether the service speaks TLS itself: "true" or nothing. */}}
+{{- define "httpserver.tls" -}}
+{{- if dig "server" "tls" "enabled" false .Values.config }}true{{ end -}}
+{{- end -}}
+
+{{/* TLS ports of the pods, as JSON; none where it doesn't. */}}
+{{- define "httpserver.tlsPorts" -}}
+{{- ternary (dig "server" "tls" "ports" (list 8443) .Values.config) list (eq (include "httpserver.tls" .) "true") | toJson -}}
+{{- end -}}
+
+{{/* Secret that the service's TLS ports have their certificate from, or nothing. */}}
+{{- define "httpserver.tlsSecretName" -}}
+{{- if .Values.tls.secretName -}}
+{{- .Values.tls.secretName -}}
+{{- else if .Values.certificate.enabled -}}
+{{- include "httpserver.certificateSecretName" . -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Name of the CA's objects. */}}
 {{- define "httpserver.caName" -}}
 {{- printf "%s-ca" (include "httpserver.fullname" .) -}}
@@ -80,12 +99,19 @@ app.kubernetes.io/component: test
 {{- $hosts | compact | uniq | toJson -}}
 {{- end -}}
 
-{{/* Names the certificate is for, as JSON: those given, or all that the Ingress and the HTTPRoute serve. */}}
+{{/*
+Names the certificate is for, as JSON: those given, or all that the Ingress and the HTTPRoute serve, and those of the
+Service where the pods themselves show it.
+*/}}
 {{- define "httpserver.dnsNames" -}}
 {{- $names := .Values.certificate.dnsNames -}}
 {{- if not $names -}}
 {{- if .Values.ingress.enabled }}{{ $names = include "httpserver.ingressHosts" . | fromJsonArray }}{{ end -}}
 {{- if .Values.httpRoute.enabled }}{{ $names = concat $names .Values.httpRoute.hostnames }}{{ end -}}
+{{- if include "httpserver.tls" . -}}
+{{- $service := printf "%s.%s.svc" (include "httpserver.fullname" .) .Release.Namespace -}}
+{{- $names = concat $names (list (include "httpserver.fullname" .) (trimSuffix ".svc" $service) $service (printf "%s.cluster.local" $service)) -}}
+{{- end -}}
 {{- end -}}
 {{- $names | compact | uniq | toJson -}}
 {{- end -}}

@@ -23,6 +23,27 @@
 {{- end -}}
 {{- end -}}
 
+{{- if include "httpserver.tls" . -}}
+{{- $others := get $server "ports" -}}
+{{- if $admin }}{{ $others = append $others (dig "admin" "port" 9090 $server) }}{{ end -}}
+{{- range $port := include "httpserver.tlsPorts" . | fromJsonArray -}}
+{{- range $others -}}
+{{- if eq (int .) (int $port) -}}
+{{- fail "config.server.tls.ports must differ from config.server.ports and config.server.admin.port" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if eq (int .Values.service.tlsPort) (int .Values.service.port) -}}
+{{- fail "service.port and service.tlsPort must differ" -}}
+{{- end -}}
+{{- $file := dig "tls" "cert_file" "/etc/httpserver/tls/tls.crt" $server -}}
+{{- if and (hasPrefix "/etc/httpserver/tls/" $file) (not (include "httpserver.tlsSecretName" .)) -}}
+{{- fail "config.server.tls.enabled needs tls.secretName, or certificate.enabled to make that Secret" -}}
+{{- end -}}
+{{- else if eq .Values.ingress.servicePort "https" -}}
+{{- fail "ingress.servicePort https needs config.server.tls.enabled" -}}
+{{- end -}}
+
 {{- if and (or .Values.serviceMonitor.enabled .Values.podMonitor.enabled) (not $admin) -}}
 {{- fail "serviceMonitor and podMonitor need config.server.admin.enabled: metrics are on the admin port" -}}
 {{- end -}}
