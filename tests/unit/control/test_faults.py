@@ -1,5 +1,7 @@
 """The filter that injects faults: which requests, what it does, how often."""
 
+import json
+
 import pytest
 
 from service.control.faults import Injector
@@ -107,10 +109,8 @@ async def test_probes_are_never_hit():
 )
 async def test_scope_decides_which_requests_are_hit(scope, hit):
     """Route template, method and header; all of them must match."""
-    rule = FaultRule.model_validate_json(
-        '{"status": 418, "scope": %s}' % str(scope).replace("'", '"')
-    )
-    bench = Bench(fault(**{name: getattr(rule, name) for name in ("status", "scope")}))
+    rule = FaultRule.model_validate_json(json.dumps({"status": 418, "scope": scope}))
+    bench = Bench(fault(status=rule.status, scope=rule.scope))
 
     found = set()
     for path in ("/hello", "/users/1", "/nowhere"):

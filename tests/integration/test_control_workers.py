@@ -1,0 +1,131 @@
+"""Control with worker processes: asked of the parent, done by the workers."""
+
+import os
+import signal
+import time
+
+import httpx2
+import pytest
+
+from tests.integration.test_control import controlled, operator, series, until
+
+
+def answers(url: str, count: int = 12) -> set[int]:
+    """Ask on connections of their own, which the kernel deals out to the workers."""
+    return {httpx2.get(f"{url}/hello").status_code for _ in range(count)}
+
+
+def workers(service) -> list[int]:
+    return [line["pid"] for line in service.events("worker_started")]
+
+
+@pytest.fixture(scope="module")
+def service():
+    with controlled(server__workers=2) as running:
+        yield running
+
+
+@pytest.fixture
+def control(service):
+    with operator(service) as http:
+        yield http
+        http.delete("/faults")
+        http.put("/readiness", json={"ready": True})
+        http.delete("/log-level")
+        until(lambda: answers(service.url) == {200})
+
+
+def test_fault_hits_in_every_worker_and_is_counted_once_each(service, control):
+    """The parent sums up what the workers count, and knows what is in force."""
+    control.post("/faults", json={"status": 503, "expires_in": 60})
+    until(lambda: answers(service.url) == {503})
+    before = series(service, 'httpserver_faults_injected_total{kind="status"}')
+
+    assert answers(service.url, 40) == {503}
+    until(
+        lambda: (
+            series(service, 'httpserver_faults_injected_total{kind="status"}')
+            == before + 40
+        )
+    )
+    assert series(service, "httpserver_faults_active") == 1
+
+
+def test_successor_of_a_dead_worker_has_the_fault_at_once(service, control):
+    """Not one answer of a worker that was just started is without it."""
+    control.post("/faults", json={"status": 503, "expires_in": 60})
+    until(lambda: answers(service.url) == {503})
+    for pid in workers(service)[-2:]:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: len(service.events("worker_died")) >= 2)
+
+    found = set()
+    for _ in range(2):
+        service.await_event("worker_started")
+    end = time.monotonic() + 20
+    while len(found) < 1 or time.monotonic() < end:
+        try:
+            found.add(httpx2.get(f"{service.url}/hello", timeout=20).status_code)
+        except httpx2.HTTPError:
+            continue
+        if httpx2.get(f"{service.admin_url}/readyz").status_code == 200:
+            break
+    found |= answers(service.url, 20)
+
+    assert found == {503}
+
+
+def test_fault_ends_in_the_workers(service, control):
+    """By itself, at the wall-clock time that the parent has set, told once."""
+    control.post("/faults", json={"status": 503, "expires_in": 2})
+    until(lambda: 503 in answers(service.url))
+    until(lambda: answers(service.url) == {200})
+
+    ended = until(lambda: service.events("control_expired"))
+    assert len(ended) == 1
+    assert "worker" not in ended[0]
+
+
+def test_readiness_is_off_in_the_workers_too(service, control):
+    """The public port's probe says the same as the admin port's."""
+    control.put("/readiness", json={"ready": False, "reason": "drill"})
+    admin = httpx2.get(f"{service.admin_url}/readyz").status_code
+
+    assert admin == 503
+    until(
+        lambda: (
+            {httpx2.get(f"{service.url}/readyz").status_code for _ in range(12)}
+            == {503}
+        )
+    )
+
+
+def test_log_level_acts_in_the_workers(service, control):
+    """Access lines are written by workers: an override silences them."""
+
+    def quiet() -> bool:
+        before = len(service.events("request"))
+        answers(service.url)
+        time.sleep(0.2)  # a line that does not come can't be awaited
+        return len(service.events("request")) == before
+
+    assert not quiet()
+    control.put("/log-level", json={"level": "error"})
+    until(quiet)
+    control.delete("/log-level")
+    until(lambda: not quiet())
+
+
+def test_reload_reaches_the_workers(service, control):
+    """Each says in the log that it has looked."""
+    pids = {line["worker"] for line in service.events("listening") if "worker" in line}
+    live = set(workers(service)[-2:])
+    before = len(service.events("settings_unchanged"))
+    control.post("/reload")
+
+    def reloaded() -> set[int]:
+        lines = service.events("settings_unchanged")[before:]
+        return {line["worker"] for line in lines if "worker" in line}
+
+    assert live <= pids
+    until(lambda: live <= reloaded())
