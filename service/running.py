@@ -40,6 +40,8 @@ def run(store: SettingsStore) -> int:
     """
     logging.configure(store.current.log)
     inherited = Inherited.from_environment()
+    if inherited is None:  # else the parent has told it
+        _tell_exposed(store)
     if inherited is not None:
         main = _serve_as_worker(store, inherited)
     elif store.current.server.workers > 1:
@@ -48,6 +50,12 @@ def run(store: SettingsStore) -> int:
         main = _serve_alone(store)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
+
+
+def _tell_exposed(store: SettingsStore) -> None:
+    """Warn of secrets that every user of the machine may read."""
+    for name in store.sources.exposed():
+        logging.get_logger("httpserver.config").warning("secret_exposed", secret=name)
 
 
 async def _serve_alone(store: SettingsStore) -> int:

@@ -106,6 +106,13 @@ class Sources:
             secrets = _read_folder(folder, problems=problems)
         return Snapshot(config=config, secrets=secrets, problems=tuple(problems))
 
+    def exposed(self) -> list[str]:
+        """Return the secrets that every user of the machine may read, by file name."""
+        folder = self.secrets_path
+        if folder is None or not folder.is_dir():
+            return []
+        return sorted(each.name for each in folder.iterdir() if _is_exposed(each))
+
     def settled(self, snapshot: Snapshot) -> Self:
         """
         Return these sources with the defaults named that *snapshot* found.
@@ -118,6 +125,14 @@ class Sources:
             config=self.config if snapshot.config is None else self.config_path,
             secrets=self.secrets if snapshot.secrets is None else self.secrets_path,
         )
+
+
+def _is_exposed(path: Path) -> bool:
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # it was replaced a moment ago
+        return False
+    return stat.S_ISREG(mode) and bool(mode & stat.S_IROTH)
 
 
 def _read_folder(folder: Path, *, problems: list[Problem]) -> dict[str, bytes]:

@@ -187,7 +187,9 @@ class WorkerPool:
             self.begin_drain()
         self._ports.close()  # else the kernel would queue connections that nobody takes
         # a worker needs a moment longer than its own grace period to let go
-        _done, late = await asyncio.wait(self._keepers, timeout=grace + 1.0)
+        late: set[asyncio.Task[None]] = set()
+        if self._keepers:  # there are none when the ports could not be opened
+            _done, late = await asyncio.wait(self._keepers, timeout=grace + 1.0)
         self.signal(signal.SIGKILL)
         if late:
             await asyncio.wait(late)
