@@ -17,7 +17,8 @@ from service.settings import OverloadSettings
 __all__ = ["CLASSES", "RECEIVED", "bounds_of", "shedder_of", "shedding"]
 
 RECEIVED = "httpserver.received"
-"""Key of the ASGI scope: when the listener began to read, `time.perf_counter()`."""
+"""Key of the ASGI scope: when a request was there to be read, a
+`time.perf_counter()` value."""
 
 CLASSES = {
     "low": ShedClass(share=0.5, patience=1),
@@ -55,7 +56,7 @@ def shedding(
 
     Args:
         shedder: Decides.
-        heartbeat: Knows how long a request has waited.
+        heartbeat: Tells how long a request has waited where the listener does not.
         wait: Gives the seconds that a shed client is asked to wait.
         refused: Counts.
         clock: Gives the time, as the listener and the heartbeat have it.
@@ -65,7 +66,8 @@ def shedding(
         if ctx.probe:
             return await following(ctx)
         now = clock()
-        delay = heartbeat.waited(ctx.scope.get(RECEIVED), now)
+        received = ctx.scope.get(RECEIVED)
+        delay = heartbeat.overdue(now) if received is None else now - received
         reason = shedder.enter(ctx.priority, delay, now)
         if reason is not None:
             refused(reason, ctx.priority)
