@@ -37,6 +37,7 @@ from service.server.head_rules import (
     too_large,
     with_host,
 )
+from service.server.kernel_wait import kernel_wait
 from service.server.limits import ConnectionLimits
 from service.server.refusals import Refusal
 from service.server.scopes import connection_scope
@@ -118,6 +119,7 @@ class HttpProtocol(asyncio.Protocol):
         self._heard = 0
         self._deaf = False
         self._closing = False
+        self._fresh = True
         # the request that is being read
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -266,13 +268,21 @@ class HttpProtocol(asyncio.Protocol):
         scope["query_string"] = query
         scope["headers"] = self._headers
         scope["state"] = self._app_state.copy()
-        scope["httpserver.received"] = self.guard.batch_began(self._loop)
+        scope["httpserver.received"] = self._received()
         return Exchange(
             self,
             scope,
             keep_alive=version == "1.1" and parser.should_keep_alive(),
             expects_continue=watched.get(b"expect", b"").lower() == b"100-continue",
         )
+
+    def _received(self) -> float:
+        """Return when the request was there to be read, for load shedding."""
+        began = self.guard.batch_began(self._loop)
+        if self._fresh:
+            self._fresh = False
+            began = min(began, time.perf_counter() - kernel_wait(self.transport))
+        return began
 
     def _bound_head(self) -> None:
         """Refuse a head that is too long although its end has not come."""
@@ -343,6 +353,8 @@ class HttpProtocol(asyncio.Protocol):
         if self._active is not None or self._writable is not None:
             return
         if self._queue:
+            # it has waited for its own connection, not for the service
+            self._queue[0].scope["httpserver.received"] = self._received()
             self._begin_next()
         elif self._closing:
             self._end()
