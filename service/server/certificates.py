@@ -191,7 +191,7 @@ class Certificates:
         self.metrics.loaded(loaded.not_after)
         self._log.info(
             "tls_loaded",
-            subject=loaded.subject,
+            names=loaded.names,
             serial=loaded.serial,
             not_after=_iso(loaded.not_after["server"]),
         )

@@ -71,7 +71,7 @@ class Loaded:
 
     Attributes:
         context: For listeners.
-        subject: Names of the certificate, as RFC 4514 writes them.
+        names: Whom the certificate is for: its alternative names, or its subject.
         serial: Its serial number, hexadecimal.
         warn_at: When its end is to be warned of, seconds since the epoch.
         not_after: When the first certificate of each file ends, in the same; `server`
@@ -80,7 +80,7 @@ class Loaded:
     """
 
     context: TlsContext
-    subject: str
+    names: tuple[str, ...]
     serial: str
     warn_at: float
     not_after: Mapping[str, float]
@@ -135,7 +135,7 @@ def load(tls: TlsSettings, *, now: datetime | None = None) -> Loaded:
     files = {"server": chain, "client_ca": authorities}
     return Loaded(
         context=context,
-        subject=leaf.subject.rfc4514_string(),
+        names=_names(leaf),
         serial=f"{leaf.serial_number:x}",
         warn_at=warn_at.timestamp(),
         not_after={
@@ -208,6 +208,17 @@ def _trust(context: ssl.SSLContext, tls: TlsSettings) -> None:
     context.verify_mode = _CLIENT_AUTH[tls.client_auth]
     # whoever stands in the file is believed, an intermediate authority too
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+
+
+def _names(certificate: "Certificate") -> tuple[str, ...]:
+    from cryptography import x509
+
+    kind = x509.SubjectAlternativeName
+    try:
+        found = certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return (certificate.subject.rfc4514_string(),)
+    return tuple(str(each.value) for each in found)
 
 
 def _warnings(

@@ -26,7 +26,14 @@ SETTINGS = leaves(config_schema())
 OTHERS = {
     "log.loggers": {"uvicorn.error": "debug"},
     "metrics.buckets": [0.5, 1.0],
+    "overload.bulkheads": {"demo": 500},
+    "server.cors.expose": ["x-request-id"],
+    "server.cors.headers": ["authorization"],
+    "server.cors.methods": ["GET"],
+    "server.cors.origins": ["https://app.example.com"],
+    "server.hosts": ["httpserver.example.com"],
     "server.ports": [8082],
+    "server.tls.ports": [9443],
     "server.trusted_proxies": ["10.0.0.0/8"],
 }
 """Values of settings that are lists or maps, other than the defaults."""
@@ -57,9 +64,9 @@ def another(path: str) -> Any:
 
 def rendered(*paths: str) -> tuple[Manifest, Manifest]:
     """Deployment and ConfigMap with other values at *paths*."""
-    manifests = render(
-        sets=tuple(f"config.{path}={json.dumps(another(path))}" for path in paths)
-    )
+    sets = [f"config.{path}={json.dumps(another(path))}" for path in paths]
+    # TLS asks for a certificate; without TLS nobody looks at it
+    manifests = render(sets=('tls.secretName="given"', *sets))
     return only(manifests, "Deployment"), only(manifests, "ConfigMap")
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "Load",
     "Namespace",
     "await_value",
+    "forwarded",
     "helm",
     "kubectl",
     "loaded",
@@ -247,6 +248,19 @@ def loaded_inside(ns: Namespace, path: str) -> Iterator[Callable[[], dict[str, A
         yield lambda: json.loads(ns.kubectl(*log))
     finally:
         ns.kubectl("delete", "pod", "keep-alive", "--now")
+
+
+@contextlib.contextmanager
+def forwarded(ns: Namespace, target: str, port: int) -> Iterator[int]:
+    """Give a port on 127.0.0.1 that leads to *port* of a pod or Service."""
+    command = ["kubectl", "-n", ns.name, "port-forward", target, f":{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            yield int(line.partition("127.0.0.1:")[2].split()[0])
+        finally:
+            process.terminate()
 
 
 @contextlib.contextmanager

@@ -90,18 +90,25 @@ def test_chain_is_sent_so_that_the_root_is_enough(tmp_path):
 
 
 def test_facts_of_the_certificate_are_told(tmp_path):
-    """Serial number, subject, and the first end in each file."""
+    """Serial number, names, and the first end in each file."""
     first = NOW + 5 * DAY
     issued = Authority("between", parent=AUTHORITY, not_after=first).server()
     mount = TlsMount(tmp_path, issued, ca=AUTHORITY.pem)
     loaded = load(mount.settings(client_auth="optional"))
 
     assert loaded.serial == issued.serial
-    assert loaded.subject == "CN=no name is here"
+    assert loaded.names == ("127.0.0.1", "localhost")
     assert loaded.not_after["server"] == first.timestamp()
     assert loaded.not_after["client_ca"] > first.timestamp()
     assert loaded.context.certificate_pem in issued.cert
     assert loaded.warn_at == (NOW + 83 * DAY).timestamp()
+
+
+def test_certificate_without_alternative_names_is_named_by_its_subject(tmp_path):
+    """Old ones are like that; clients of today refuse them."""
+    issued = AUTHORITY.issue(common_name="old.test")
+
+    assert load(TlsMount(tmp_path, issued).settings()).names == ("CN=old.test",)
 
 
 def test_short_lived_certificate_is_warned_of_in_its_last_fifth(tmp_path):
