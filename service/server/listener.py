@@ -51,8 +51,10 @@ class TlsSource(Protocol):
     def shutdown_timeout(self) -> float:
         """Seconds that a client may take to close TLS."""
 
-    def subscribe(self, callback: Callable[[ssl.SSLContext], None]) -> object:
-        """Call *callback* on the event loop with each new context."""
+    def subscribe(
+        self, callback: Callable[[ssl.SSLContext], None]
+    ) -> Callable[[], None]:
+        """Call *callback* on the event loop with each new context; return its end."""
 
 
 class Server:
@@ -85,6 +87,8 @@ class Server:
         self._tls = tls
         self._tls_servers: list[asyncio.Server] = []
         self._swaps: set[asyncio.Task[None]] = set()
+        self._swapping = asyncio.Lock()
+        self._unsubscribe: Callable[[], None] = lambda: None
         self._ticking: asyncio.Task[None] | None = None
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
@@ -126,7 +130,7 @@ class Server:
         await server.startup(sockets=self.ports.plain)
         if self._tls is not None and self.ports.tls:
             await self._listen_tls(self._tls.context)
-            self._tls.subscribe(self._renew_tls)
+            self._unsubscribe = self._tls.subscribe(self._renew_tls)
         self._ticking = asyncio.create_task(server.main_loop())
 
     def _renew_tls(self, context: ssl.SSLContext) -> None:
@@ -147,19 +151,20 @@ class Server:
         protocol = partial(
             HttpProtocol, config, self._uvicorn.server_state, {}, guard=self._guard
         )
-        old, self._tls_servers = self._tls_servers, []
-        for each in self.ports.tls:
-            server = await loop.create_server(
-                protocol,
-                sock=each.dup(),
-                ssl=context,
-                backlog=config.backlog,
-                ssl_handshake_timeout=self._tls.handshake_timeout,
-                ssl_shutdown_timeout=self._tls.shutdown_timeout,
-            )
-            self._tls_servers.append(server)
-        for stale in old:
-            stale.close()
+        async with self._swapping:  # else one that is overtaken would go on accepting
+            old, self._tls_servers = self._tls_servers, []
+            for each in self.ports.tls:
+                server = await loop.create_server(
+                    protocol,
+                    sock=each.dup(),
+                    ssl=context,
+                    backlog=config.backlog,
+                    ssl_handshake_timeout=self._tls.handshake_timeout,
+                    ssl_shutdown_timeout=self._tls.shutdown_timeout,
+                )
+                self._tls_servers.append(server)
+            for stale in old:
+                stale.close()
 
     def begin_drain(self) -> None:
         """Keep accepting, and close each connection after its answer."""
@@ -193,6 +198,9 @@ class Server:
         return cut
 
     def _stop_listening(self) -> None:
+        self._unsubscribe()
+        for swap in self._swaps:
+            swap.cancel()
         for each in (*getattr(self._uvicorn, "servers", []), *self._tls_servers):
             each.close()
         self.ports.close()
