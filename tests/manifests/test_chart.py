@@ -183,16 +183,22 @@ def test_secret_keys_are_names_the_service_reads() -> None:
     """Each key of the Secret is `<section>__<field>` of a secret setting."""
     data = only(render(EVERYTHING), "Secret")["data"]
     decoded = {name: base64.b64decode(value).decode() for name, value in data.items()}
+    control = decoded["server__admin__control__token"]
     settings = Settings.model_validate(
         {
             "login": {
                 "users": json.loads(decoded["login__users"]),
                 "token_key": decoded["login__token_key"],
-            }
+            },
+            "server": {"admin": {"control": {"enabled": True, "token": control}}},
         }
     )
 
-    assert set(decoded) == {"login__users", "login__token_key"}
+    assert set(decoded) == {
+        "login__users",
+        "login__token_key",
+        "server__admin__control__token",
+    }
     assert list(settings.login.users) == ["alice"]
 
 
@@ -311,6 +317,7 @@ def test_chart_works_as_a_part_of_another(tmp_path: Path) -> None:
         (("ingress.enabled=true",), "no TLS"),
         (('service.type="NodePort"',), "plain HTTP"),
         ((), "No secret.tokenKey"),
+        (("config.server.admin.control.enabled=true",), "No secret.controlToken"),
         ((), "No image.digest"),
         (("networkPolicy.enabled=false",), "No NetworkPolicy"),
         (("serviceAccount.automountToken=true",), "token of the Kubernetes API"),

@@ -32,6 +32,11 @@ REFUSED = {
     "port 0": ("config.server.ports=[0]", "minimum: got 0, want 1"),
     "negative seconds": ("config.server.drain_delay=-1", "minimum: got -1, want 0"),
     "short token key": ('secret.tokenKey="short"', "does not match pattern"),
+    "short control token": ('secret.controlToken="short"', "does not match pattern"),
+    "control token in the file": (
+        'config.server.admin.control.token="0123456789abcdef"',
+        "'token' not allowed",
+    ),
     "password, not a hash": ('secret.users={"bob":"secret"}', "does not match pattern"),
     "short digest": ('image.digest="sha256:1"', "does not match pattern"),
     "root": ("securityContext.runAsUser=0", "minimum: got 0, want 1"),

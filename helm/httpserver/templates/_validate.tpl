@@ -64,8 +64,8 @@
 {{- fail "certificate.enabled needs certificate.issuerRef.name, or certificate.ca.create for a CA of our own" -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.secret.existingSecret (or .Values.secret.users .Values.secret.tokenKey) -}}
-{{- fail "set secret.existingSecret, or secret.users and secret.tokenKey, not both" -}}
+{{- if and .Values.secret.existingSecret (or .Values.secret.users .Values.secret.tokenKey .Values.secret.controlToken) -}}
+{{- fail "set secret.existingSecret, or secret.users, secret.tokenKey and secret.controlToken, not both" -}}
 {{- end -}}
 {{- if and .Values.rbac.create (not .Values.rbac.rules) -}}
 {{- fail "rbac.create needs rbac.rules: a Role without rules grants nothing" -}}
