@@ -109,7 +109,6 @@ def _main_server(service: Service, store: SettingsStore) -> Server:
     settings = store.current.server
     guard = Guard(
         lambda: store.current.server,
-        drain=service.app.drain,
         observer=service.metrics.connections.of("main"),
     )
     return Server(

@@ -104,6 +104,6 @@ async def _cut(ctx: RequestContext) -> NoReturn:
 
 def _abort_of(ctx: RequestContext) -> Callable[[], None] | None:
     """Return what resets the connection: ASGI has no word for it, our listener does."""
-    exchange = getattr(ctx.send, "__self__", None)
+    exchange = getattr(ctx.send, "__self__", ctx.send)
     found: Callable[[], None] | None = getattr(exchange, "abort", None)
     return found

@@ -9,9 +9,8 @@ from service.overload.refusals import Refused, retry_after
 from service.resilience.adaptive_limit import AdaptiveLimit, Bounds
 from service.resilience.load_shedder import LoadShedder, ShedClass
 from service.server.application import Filter
+from service.server.around import Around
 from service.server.context import RequestContext
-from service.server.responses import Response
-from service.server.routes import Handler
 from service.settings import OverloadSettings
 
 __all__ = ["CLASSES", "RECEIVED", "bounds_of", "shedder_of", "shedding"]
@@ -62,22 +61,22 @@ def shedding(
         clock: Gives the time, as the listener and the heartbeat have it.
     """
 
-    async def shed(ctx: RequestContext, following: Handler) -> Response:
+    def enter(ctx: RequestContext) -> None:
         if ctx.probe:
-            return await following(ctx)
+            return
         now = clock()
         received = ctx.scope.get(RECEIVED)
         delay = heartbeat.overdue(now) if received is None else now - received
         reason = shedder.enter(ctx.priority, delay, now)
         if reason is not None:
             refused(reason, ctx.priority)
-            return ctx.write_problem(_overloaded(wait()))
-        try:
-            return await following(ctx)
-        finally:
+            raise _overloaded(wait())
+
+    def leave(ctx: RequestContext) -> None:
+        if not ctx.probe:
             shedder.leave()
 
-    return shed
+    return Around(enter, leave)
 
 
 def _overloaded(seconds: float) -> Unavailable:

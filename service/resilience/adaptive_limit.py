@@ -6,12 +6,12 @@ that delay is short, the limit rises by steps; while it is long, the limit comes
 a share of what is really in flight. The duration of the work itself says nothing: a
 thousand requests that sleep cost no more than one.
 
-    judged    every window (0.5 s): overloaded when the mean delay of two windows in a
-              row was above the target, or of one while the limit is down; until that
-              of one is below. A burst that is worked off within a window is none.
-    down      once per window while overloaded, to 0.7 of what is in flight
-    up        every step (0.1 s) that is not late, by 1 at first, by four times as much
-              after each further good window: 10,000 are back within four seconds
+    judged    every window of 2.5 target delays: bad when the mean delay was above the
+              target. Overloaded after five bad ones in a row, or one while the limit
+              is down; until a good one. A burst that is worked off by then is none.
+    down      with each bad window while overloaded, to 0.7 of what is in flight
+    up        every 0.1 s that is not late, by 1 at first, by four times as much with
+              each half second that is good: 10,000 are back within four seconds
 
 Source: additive increase, multiplicative decrease: Chiu and Jain, "Analysis of the
 Increase and Decrease Algorithms", 1989; the growing step is the slow start of RFC 5681;
@@ -26,14 +26,21 @@ __all__ = ["UNLIMITED", "AdaptiveLimit", "Bounds"]
 UNLIMITED = 1_000_000
 """What stands for no limit: more than one process can hold."""
 
-WINDOW = 0.5
-"""Seconds over which the delay is averaged."""
+WINDOW = 2.5
+"""Target delays over which the delay is averaged."""
+
+BURST = 5
+"""Bad windows in a row that are an overload and not a burst."""
+
+SILENCE = 10
+"""Windows without anything after which nothing is left of what was known."""
 
 STEP = 0.1
 """Seconds between two steps up."""
 
 _DECREASE = 0.7
-_FASTER = 4
+_FASTER, _EVERY = 4, 0.5
+"""How much larger the steps become, and after how many seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +79,10 @@ class AdaptiveLimit:
 
     __slots__ = (
         "_bad",
+        "_bad_at",
         "_bounds",
         "_count",
         "_judged_at",
-        "_step",
         "_step_at",
         "_sum",
         "overloaded",
@@ -90,9 +97,8 @@ class AdaptiveLimit:
         self.overloaded = False
         self._sum = 0.0
         self._count = 0
-        self._bad = False
-        self._step = 1
-        self._step_at = self._judged_at = 0.0
+        self._bad = 0
+        self._bad_at = self._step_at = self._judged_at = 0.0
 
     @property
     def bounds(self) -> Bounds:
@@ -126,38 +132,34 @@ class AdaptiveLimit:
 
     def _judge(self, delay: float, in_flight: int, now: float) -> None:
         """Close the window and open the next; after a silence the last delay counts."""
-        idle = now > self._judged_at + WINDOW
+        window = WINDOW * self.target_delay
+        idle = now > self._judged_at + SILENCE * window
         mean = delay if idle else self._sum / self._count
-        bad = mean > self.target_delay
         self._sum, self._count = 0.0, 0
-        self._judged_at = now + WINDOW
+        self._judged_at = now + window
         if not self._bounds.adaptive:
             return
-        if bad:
+        if mean > self.target_delay:
+            self._bad_at = now
             self._fall(in_flight)
-        else:
-            self._calm(idle=idle)
-
-    def _fall(self, in_flight: int) -> None:
-        recovering = self.value < _most(self._bounds)
-        if self._bad or recovering:
-            self.overloaded = True
-            self._step = 1
-            self._set(int(min(self.value, in_flight) * _DECREASE))
-        self._bad = True
-
-    def _calm(self, *, idle: bool) -> None:
-        if not self.overloaded:
-            self._step = min(self._step * _FASTER, UNLIMITED)
-        self._bad = self.overloaded = False
+            return
+        self._bad, self.overloaded = 0, False
         if idle:
             self._set(_most(self._bounds))
+
+    def _fall(self, in_flight: int) -> None:
+        self._bad += 1
+        recovering = self.value < _most(self._bounds)
+        if recovering or self._bad >= BURST:
+            self.overloaded = True
+            self._set(min(self.value, int(in_flight * _DECREASE)))
 
     def _rise(self, delay: float, now: float) -> None:
         self._step_at = now + STEP
         if self.overloaded or delay > self.target_delay:
             return
-        self._set(self.value + self._step)
+        good = int((now - self._bad_at) / _EVERY)
+        self._set(self.value + _FASTER ** min(good, 10))
 
     def _set(self, value: int) -> None:
         bounds = self._bounds

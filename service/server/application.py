@@ -10,11 +10,13 @@ what it finds, or that it finds nothing, is the handler at the end of the chain.
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any, Literal
 from urllib.parse import quote
 
 from service.server import handlers
-from service.server.context import Drain, RequestContext
+from service.server.around import Around, joined
+from service.server.context import RequestContext
 from service.server.responses import Response
 from service.server.route_tree import Match, RouteTree
 from service.server.routes import Handler, Route
@@ -26,10 +28,11 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-Filter = Callable[[RequestContext, Handler], Awaitable[Response]]
+Filter = Callable[[RequestContext, Handler], Awaitable[Response]] | Around
 """
 Sees a request before and after the rest of the chain: `await following(ctx)` goes on;
-returning an answer without it ends the request there.
+returning an answer without it ends the request there. One that awaits nothing of its
+own is an `Around`, which costs a fraction.
 """
 
 
@@ -55,8 +58,6 @@ class Application:
         trailing_slash: Literal["redirect", "strict"] = "redirect",
         websocket: ASGIApp | None = None,
     ) -> None:
-        self.drain = Drain()
-        self.in_flight = 0
         self.routes: list[Route] = []
         self._tree: RouteTree[Route] = RouteTree()
         self._redirects = trailing_slash == "redirect"
@@ -82,15 +83,9 @@ class Application:
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
-        ctx = RequestContext(
-            scope, receive, send, body_limit=self._body_limit(), drain=self.drain
-        )
+        ctx = RequestContext(scope, receive, send, body_limit=self._body_limit())
         ctx.handler = self._find(ctx)
-        self.in_flight += 1
-        try:
-            await self._chain(ctx)
-        finally:
-            self.in_flight -= 1
+        await self._chain(ctx)
 
     def _find(self, ctx: RequestContext) -> Handler:
         match = self._tree.find(ctx.method, ctx.path)
@@ -110,9 +105,12 @@ class Application:
     def _elsewhere(self, ctx: RequestContext) -> Handler:
         """Nothing is at the path: is it at the path with or without the slash?"""
         path = ctx.path
+        if path == "*" and ctx.method == "OPTIONS":
+            return partial(handlers.options, allowed=("GET", "HEAD", "OPTIONS"))
         other = path[:-1] if path.endswith("/") else path + "/"
         # "//host" would send the browser to another site
-        if self._redirects and not path.startswith("//") and other in self._tree:
+        local = path[:1] == "/" and path[:2] != "//"
+        if self._redirects and local and other in self._tree:
             return handlers.redirect_to(_toggled_target(ctx), 308)
         return handlers.not_found
 
@@ -143,17 +141,25 @@ def _not_here(ctx: RequestContext, match: Match[Route]) -> Handler:
 
 def _compose(filters: Iterable[Filter]) -> Handler:
     """Return one handler that runs *filters* around the route's own handler."""
-
-    async def end(ctx: RequestContext) -> Response:
-        return await ctx.handler(ctx)
-
-    chain: Handler = end
-    for each in reversed(list(filters)):
-        chain = _link(each, chain)
+    chain: Handler = _answer
+    for together, group in groupby(reversed(list(filters)), _is_around):
+        if together:
+            chain = joined([each for each in group if isinstance(each, Around)], chain)
+        else:
+            for each in group:
+                chain = _link(each, chain)
     return chain
 
 
-def _link(each: Filter, following: Handler) -> Handler:
+def _answer(ctx: RequestContext) -> Awaitable[Response]:
+    return ctx.handler(ctx)
+
+
+def _is_around(each: Filter) -> bool:
+    return isinstance(each, Around)
+
+
+def _link(each: Any, following: Handler) -> Handler:
     return lambda ctx: each(ctx, following)
 
 

@@ -3,7 +3,10 @@ The request context: everything a handler or filter reads of a request, and the 
 of its answer. FastAPI handlers get it as a dependency (`service.server.Context`).
 """
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import time
+from collections.abc import Awaitable, Callable, Hashable, Mapping, MutableMapping
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -12,10 +15,11 @@ from starlette.datastructures import FormData, Headers, QueryParams
 from service.errors import InternalError, RequestError, UnsupportedMediaType
 from service.server import reading
 from service.server.cookies import cookie_header, read_cookies
+from service.server.heads import FixedHeaders
 from service.server.priority import Priority
 from service.server.responses import JSON, TEXT, Response, json_bytes, problem
 
-__all__ = ["Drain", "RequestContext"]
+__all__ = ["RequestContext"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -23,20 +27,6 @@ Send = Callable[[Any], Awaitable[None]]
 
 _LOCATION_SAFE = ":/?#[]@!$&'()*+,;=%~-._"
 """Characters that a `Location` keeps: those of RFC 3986 and the percent sign."""
-
-
-class Drain:
-    """
-    Whether the server is leaving: while it is, every answer closes its connection.
-
-    Concurrency:
-        A single flag; any thread may set or read it.
-    """
-
-    __slots__ = ("active",)
-
-    def __init__(self) -> None:
-        self.active = False
 
 
 class RequestContext:
@@ -54,12 +44,14 @@ class RequestContext:
         deadline: `time.monotonic()` value at which the time-out filter gives up.
         client: Address of the client, behind trusted proxies only.
         scheme: `http` or `https`, as the client saw it behind trusted proxies.
+        limit: What the time-out filter keeps of this request.
+        timed_out: Whether it gave up.
         probe: Whether the route is a probe or scrape, which is kept out of the log.
         part: Name of the part whose route it is; empty when none was found.
         priority: What the route may expect under overload.
-        peer_name: Name in the client's certificate, when TLS has verified one.
-        state: Whatever filters and handlers leave for each other.
+        began: `time.perf_counter()` value at which the application got the request.
         response_headers: Raw pairs that are added to whatever answer is sent.
+        fixed_headers: Headers of every answer, made ready for the wire.
         status: Status that was sent; 0 before.
         bytes_sent: Bytes of body that were sent; HEAD counts none.
         finished: Whether the whole answer was handed to the listener.
@@ -69,73 +61,51 @@ class RequestContext:
         Belongs to the task of its request.
     """
 
-    __slots__ = (
-        "_body",
-        "_headers",
-        "_query",
-        "body_limit",
-        "bytes_sent",
-        "client",
-        "deadline",
-        "drain",
-        "finished",
-        "handler",
-        "method",
-        "part",
-        "path",
-        "path_params",
-        "peer_name",
-        "principal",
-        "priority",
-        "probe",
-        "receive",
-        "request_id",
-        "response_headers",
-        "route",
-        "scheme",
-        "scope",
-        "send",
-        "state",
-        "status",
-    )
+    # What most requests leave as it is stands here, not in every instance: making a
+    # context is a good part of a small request.
+    route = ""
+    path_params: Mapping[str, str] = MappingProxyType({})
+    request_id = ""
+    principal: str | None = None
+    deadline: float | None = None
+    limit: Hashable = None
+    timed_out = False
+    probe = False
+    part = ""
+    priority: Priority = "normal"
+    fixed_headers: FixedHeaders | None = None
+    status = 0
+    bytes_sent = 0
+    finished = False
+    handler: Callable[["RequestContext"], Awaitable[Response]]
+    _body: bytes | None = None
+    _headers: Headers | None = None
+    _query: QueryParams | None = None
 
     def __init__(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        *,
-        body_limit: int,
-        drain: Drain,
+        self, scope: Scope, receive: Receive, send: Send, *, body_limit: int
     ) -> None:
         self.scope = scope
         self.receive = receive
         self.send = send
         self.body_limit = body_limit
-        self.drain = drain
+        self.began = time.perf_counter()
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.route = ""
-        self.path_params: dict[str, str] = {}
-        self.handler: Callable[[RequestContext], Awaitable[Response]]
-        self.request_id = ""
-        self.principal: str | None = None
-        self.deadline: float | None = None
-        peer = scope.get("client")
+        self.scheme: str = scope["scheme"]
+        peer = scope["client"]
         self.client: str = peer[0] if peer else ""
-        self.scheme: str = scope.get("scheme", "http")
-        self.probe = False
-        self.part = ""
-        self.priority: Priority = "normal"
-        self.peer_name: str | None = scope.get("tls_peer_name")
-        self.state: dict[str, Any] = {}
         self.response_headers: list[tuple[bytes, bytes]] = []
-        self.status = 0
-        self.bytes_sent = 0
-        self.finished = False
-        self._body: bytes | None = None
-        self._headers: Headers | None = None
-        self._query: QueryParams | None = None
+
+    @cached_property
+    def state(self) -> dict[str, Any]:
+        """Whatever filters and handlers leave for each other."""
+        return {}
+
+    @property
+    def peer_name(self) -> str | None:
+        """Name in the client's certificate, when TLS has verified one."""
+        return self.scope.get("tls_peer_name")
 
     # -- reading ---------------------------------------------------------------
 

@@ -8,8 +8,12 @@ small request a good part of its time. One timer that looks at all tasks, each
 
 import asyncio
 import time
+from collections.abc import Hashable
+from typing import Any
 
-__all__ = ["Deadlines"]
+from service.server.exchange import Exchange
+
+__all__ = ["Deadlines", "taken_back"]
 
 RESOLUTION = 0.05
 """Seconds between two looks: a limit is kept to within this."""
@@ -26,35 +30,35 @@ class Deadlines:
     __slots__ = ("_ends", "_expired", "_timer")
 
     def __init__(self) -> None:
-        self._ends: dict[asyncio.Task[object], float] = {}
-        self._expired: set[asyncio.Task[object]] = set()
+        self._ends: dict[Hashable, float] = {}
+        self._expired: set[Hashable] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, end: float) -> asyncio.Task[object]:
+    def begin(self, end: float, send: object = None) -> Hashable:
         """
         Cancel the current task at *end*, unless `finish` comes first.
 
         Args:
             end: `time.monotonic()` value.
+            send: The request's ASGI `send`: our listener's knows the task, so that it
+                need not be looked for.
 
         Returns:
-            The task, for `finish`.
+            What to call `finish` with.
         """
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - narrows the type: only tasks await
-        self._ends[task] = end
+        holder = send if isinstance(send, Exchange) else asyncio.current_task()
+        self._ends[holder] = end
         if self._timer is None:
             self._arm()
-        return task
+        return holder
 
-    def reached(self, task: asyncio.Task[object]) -> bool:
-        """Return whether the cancellation of *task* is ours, and take it back."""
-        return task in self._expired and task.uncancel() <= 0
-
-    def finish(self, task: asyncio.Task[object]) -> None:
-        """Take the limit off *task*."""
-        self._ends.pop(task, None)
-        self._expired.discard(task)
+    def finish(self, holder: Hashable) -> bool:
+        """Take the limit off; return whether it was reached."""
+        self._ends.pop(holder, None)
+        if holder not in self._expired:
+            return False
+        self._expired.discard(holder)
+        return True
 
     def _arm(self) -> None:
         loop = asyncio.get_running_loop()
@@ -62,10 +66,22 @@ class Deadlines:
 
     def _look(self) -> None:
         now = time.monotonic()
-        for task in [task for task, end in self._ends.items() if end <= now]:
-            del self._ends[task]
-            self._expired.add(task)
-            task.cancel()
+        for holder in [each for each, end in self._ends.items() if end <= now]:
+            del self._ends[holder]
+            task = _task(holder)
+            if task is not None:
+                self._expired.add(holder)
+                task.cancel()
         self._timer = None
         if self._ends:
             self._arm()
+
+
+def _task(holder: Any) -> asyncio.Task[Any] | None:
+    return holder.task if isinstance(holder, Exchange) else holder
+
+
+def taken_back() -> bool:
+    """Take the cancellation of a limit back; whether nobody else has cancelled too."""
+    task = asyncio.current_task()
+    return task is not None and task.uncancel() <= 0

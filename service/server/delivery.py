@@ -3,7 +3,7 @@ From an answer to the wire: the one place where a response head is completed.
 
 Core handlers return their answer and `deliver` sends it; ASGI applications below the
 route tree (typed routes, static files) send theirs through `recording_send`. Either way
-the head gets what the filters asked for, and `Connection: close` while draining.
+the head gets what the filters asked for.
 """
 
 import asyncio
@@ -11,11 +11,12 @@ from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any
 
 from service.server.context import RequestContext
+from service.server.exchange import Exchange
+from service.server.heads import FixedHeaders
 from service.server.responses import Response, StreamResponse
 
 __all__ = ["deliver", "recording_send", "write"]
 
-_CLOSE = (b"connection", b"close")
 _BODILESS = frozenset({204, 304})
 """Statuses that never have a body (RFC 9110 §6.4.1)."""
 
@@ -45,16 +46,32 @@ async def write(ctx: RequestContext, response: Response) -> None:
     if isinstance(response, StreamResponse):
         await _write_stream(ctx, response)
         return
-    headers = head(ctx, response.headers)
     body = response.body
-    if response.status not in _BODILESS:
-        headers.append((b"content-length", b"%d" % len(body)))
-    await _start(ctx, response.status, headers)
-    if ctx.method == "HEAD" or response.status in _BODILESS:
-        body = b""
-    await ctx.send({"type": "http.response.body", "body": body})
-    ctx.bytes_sent = len(body)
+    if isinstance(ctx.send, Exchange):
+        ctx.status = response.status
+        headers, fixed = _parted(ctx, response.headers)
+        ctx.send.respond(response.status, headers, body, fixed)
+    else:
+        headers = head(ctx, response.headers)
+        if response.status not in _BODILESS:
+            headers.append((b"content-length", b"%d" % len(body)))
+        await _start(ctx, response.status, headers)
+        if ctx.method == "HEAD" or response.status in _BODILESS:
+            body = b""
+        await ctx.send({"type": "http.response.body", "body": body})
+    if ctx.method != "HEAD" and response.status not in _BODILESS:
+        ctx.bytes_sent = len(body)
     ctx.finished = True
+
+
+def _parted(ctx: RequestContext, headers: Pairs) -> tuple[Pairs, FixedHeaders | None]:
+    """Return what `head` does, with the ready part apart when it is all wanted."""
+    fixed = ctx.fixed_headers
+    names = [name for name, _ in headers]
+    if fixed is not None and not fixed.names.isdisjoint(names):
+        return head(ctx, headers), None
+    added = [pair for pair in ctx.response_headers if pair[0] not in names]
+    return headers + added, fixed
 
 
 async def _write_stream(ctx: RequestContext, response: StreamResponse) -> None:
@@ -111,14 +128,9 @@ async def _start(ctx: RequestContext, status: int, headers: Pairs) -> None:
 def head(ctx: RequestContext, headers: Pairs) -> Pairs:
     """Return *headers* and those the filters asked for; the handler's own win."""
     names = {name for name, _ in headers}
-    names -= _LISTS
-    merged = [
-        *headers,
-        *(pair for pair in ctx.response_headers if pair[0] not in names),
-    ]
-    if ctx.drain.active and b"connection" not in names:
-        merged.append(_CLOSE)
-    return merged
+    fixed = ctx.fixed_headers.pairs if ctx.fixed_headers is not None else []
+    added = [each for each in (*ctx.response_headers, *fixed) if each[0] not in names]
+    return [*headers, *added]
 
 
 def recording_send(ctx: RequestContext) -> Callable[[Any], Awaitable[None]]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from service.observability.logging import get_logger
 from service.server.guard import Guard
-from service.server.heads import Head, finished
+from service.server.heads import FixedHeaders, Head, finished
 from service.server.refusals import Refusal
 
 __all__ = ["ASGIApp", "Exchange", "ServerConnection"]
@@ -60,13 +60,13 @@ class ServerConnection(Protocol):
 
 class Exchange:
     """
-    One request and its answer.
+    One request and its answer; called, it is the ASGI `send` of its request.
 
     Args:
         connection: Where it takes place.
         scope: The ASGI scope.
         keep_alive: Whether the connection may go on after it.
-        expects_continue: Whether the client waits for 100 before it sends the body.
+        waits_for_continue: Whether the client waits for 100 before it sends the body.
 
     Attributes:
         more_body: Whether more of the body is to come.
@@ -74,31 +74,25 @@ class Exchange:
         begun: Whether its head was written.
         gone: Whether nobody waits for the answer any more.
         task: The application's task.
-        waits_for_continue: Whether the client still waits for 100.
 
     Concurrency:
         For the event loop of its connection.
     """
 
-    __slots__ = (
-        "_body",
-        "_chunked",
-        "_connection",
-        "_ended",
-        "_event",
-        "_head",
-        "_left",
-        "_mute",
-        "_status",
-        "answered",
-        "begun",
-        "gone",
-        "keep_alive",
-        "more_body",
-        "scope",
-        "task",
-        "waits_for_continue",
-    )
+    # what most requests leave as it is stands here, not in every instance
+    more_body = True
+    answered = False
+    begun = False
+    gone = False
+    task: asyncio.Task[None] | None = None
+    _body = b""
+    _ended = False
+    _event: asyncio.Event | None = None
+    _head: Head | None = None
+    _status = 0
+    _left: int | None = None
+    _chunked = False
+    _mute = False
 
     def __init__(
         self,
@@ -106,31 +100,39 @@ class Exchange:
         scope: Scope,
         *,
         keep_alive: bool,
-        expects_continue: bool,
+        waits_for_continue: bool,
     ) -> None:
         self.scope = scope
         self.keep_alive = keep_alive
-        self.more_body = True
-        self.answered = False
-        self.begun = False
-        self.gone = False
-        self.task: asyncio.Task[None] | None = None
+        self.waits_for_continue = waits_for_continue
         self._connection = connection
-        self.waits_for_continue = expects_continue
-        self._body = b""
-        self._ended = False
-        self._event: asyncio.Event | None = None
-        self._head: Head | None = None
-        self._status = 0
-        self._left: int | None = None
-        self._chunked = False
-        self._mute = False
+
+    async def __call__(self, message: Any) -> None:
+        """
+        Send a piece of the answer (ASGI); to a client that is gone it goes nowhere.
+
+        Raises:
+            RuntimeError: The message is out of order, or the body not as long as it was
+                announced.
+            BadHeader: A header that no head can hold.
+        """
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.start(message["status"], message.get("headers", ()))
+        elif kind == "http.response.body":
+            more = message.get("more_body", False)
+            self.write(message.get("body", b""), more=more)
+            if more and not self.gone:
+                await self._connection.writable()
+        else:
+            msg = f"unexpected message {kind!r}"
+            raise RuntimeError(msg)
 
     async def run(self, app: ASGIApp) -> None:
         """Let *app* answer; what it leaves open is closed."""
         connection = self._connection
         try:
-            await app(self.scope, self.receive, self.send)
+            await app(self.scope, self.receive, self)
         except asyncio.CancelledError:
             connection.abort()
             raise
@@ -198,32 +200,38 @@ class Exchange:
 
     # -- writing -----------------------------------------------------------------
 
-    async def send(self, message: Any) -> None:
+    def respond(
+        self,
+        status: int,
+        headers: Iterable[tuple[bytes, bytes]],
+        body: bytes,
+        fixed: FixedHeaders | None,
+    ) -> None:
         """
-        Send a piece of the answer (ASGI); to a client that is gone it goes nowhere.
+        Send a whole answer: what `send` does in two messages, in one call.
+
+        Args:
+            status: Status of the answer.
+            headers: Names in lower case, and values.
+            body: The body; HEAD sends its length alone.
+            fixed: Headers that are ready.
 
         Raises:
-            RuntimeError: The message is out of order, or the body not as long as it was
-                announced.
             BadHeader: A header that no head can hold.
         """
-        kind = message["type"]
-        if kind == "http.response.start":
-            self.start(message["status"], message.get("headers", ()))
-        elif kind == "http.response.body":
-            more = message.get("more_body", False)
-            self.write(message.get("body", b""), more=more)
-            if more and not self.gone:
-                await self._connection.writable()
-        else:
-            msg = f"unexpected message {kind!r}"
-            raise RuntimeError(msg)
+        self.start(status, headers, fixed)
+        self.write(body, more=False)
 
-    def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def start(
+        self,
+        status: int,
+        headers: Iterable[tuple[bytes, bytes]],
+        fixed: FixedHeaders | None = None,
+    ) -> None:
         """Take the head; it is written with the first piece of the body (ASGI)."""
         if self._head is not None:
             raise RuntimeError("the answer has already begun")
-        self._head = self._connection.guard.heads.head(status, headers)
+        self._head = self._connection.guard.heads.head(status, headers, fixed)
         self._status = status
 
     def write(self, body: bytes, *, more: bool) -> None:
@@ -247,7 +255,7 @@ class Exchange:
             self._end()
 
     def _finished_head(self, head: Head, body: bytes, *, more: bool) -> bytes:
-        lines, length, close = head
+        lines, length, close, ends = head
         status = self._status
         if length is None and not more and status >= 200:  # noqa: PLR2004 - 1xx has no body
             length = len(body)
@@ -267,7 +275,7 @@ class Exchange:
             self.keep_alive = False
         if not self.keep_alive:
             lines.append(_CLOSE)
-        return finished(lines)
+        return finished(lines, ends)
 
     def _framed(self, body: bytes, *, more: bool) -> bytes:
         """Return *body* as it goes on the wire."""

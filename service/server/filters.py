@@ -20,8 +20,10 @@ from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 from service.errors import DeadlineExceeded, RequestError
 from service.observability.logging import get_logger
 from service.server.application import Filter
+from service.server.around import Around
 from service.server.context import RequestContext
-from service.server.deadlines import Deadlines
+from service.server.deadlines import Deadlines, taken_back
+from service.server.heads import FixedHeaders
 from service.server.reading import ClientDisconnected
 from service.server.responses import Response, SentResponse
 from service.server.routes import Handler
@@ -68,6 +70,8 @@ Source: https://owasp.org/www-project-secure-headers/, whose list is compared in
 
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
+_TOO_LATE = "The handler did not answer in time."
+
 STATUS_CLIENT_GONE = 499
 """What the log and the metrics show for a client that left before its answer."""
 
@@ -109,8 +113,7 @@ class Observe(Protocol):
         """Count a request that is answered."""
 
 
-async def request_id(ctx: RequestContext, following: Handler) -> Response:
-    """Take a sane `X-Request-Id`, else make one; echo it and bind it to the log."""
+def _identify(ctx: RequestContext) -> None:
     given = ctx.raw_header(b"x-request-id")
     if given is None or _SANE_ID.fullmatch(given) is None:
         given = b"%032x" % random.getrandbits(128)
@@ -118,7 +121,10 @@ async def request_id(ctx: RequestContext, following: Handler) -> Response:
     ctx.response_headers.append((b"x-request-id", given))
     # each request runs in a task, so in a context, of its own: no need to reset
     _LOGGED_ID.set(ctx.request_id)
-    return await following(ctx)
+
+
+request_id = Around(_identify)
+"""Takes a sane `X-Request-Id`, else makes one; echoes it and binds it to the log."""
 
 
 def access_log(
@@ -132,45 +138,43 @@ def access_log(
         wanted: Whether this request is logged; probes usually are not.
     """
 
-    async def log(ctx: RequestContext, following: Handler) -> Response:
-        began = time.perf_counter()
-        try:
-            return await following(ctx)
-        finally:
-            if wanted(ctx):
-                write(
-                    method=ctx.method,
-                    route=ctx.route,
-                    path=ctx.path,
-                    status=ctx.status or STATUS_CLIENT_GONE,
-                    duration=time.perf_counter() - began,
-                    bytes=ctx.bytes_sent,
-                    client=ctx.client,
-                    request_id=ctx.request_id,
-                )
+    def log(ctx: RequestContext) -> None:
+        if wanted(ctx):
+            write(
+                method=ctx.method,
+                route=ctx.route,
+                path=ctx.path,
+                status=ctx.status or STATUS_CLIENT_GONE,
+                duration=time.perf_counter() - ctx.began,
+                bytes=ctx.bytes_sent,
+                client=ctx.client,
+                request_id=ctx.request_id,
+            )
 
-    return log
+    return Around(_nothing, log)
+
+
+def _nothing(_ctx: RequestContext) -> None:
+    """Do nothing."""
 
 
 def measure(http: Observe) -> Filter:
     """Return the filter that measures each request under its route's template."""
 
-    async def measured(ctx: RequestContext, following: Handler) -> Response:
-        began = time.perf_counter()
+    def begin(_ctx: RequestContext) -> None:
         http.begin()
-        try:
-            return await following(ctx)
-        finally:
-            http.end(
-                method=ctx.method,
-                route=ctx.route or "unmatched",
-                status=ctx.status or STATUS_CLIENT_GONE,
-                duration=time.perf_counter() - began,
-                request_bytes=_announced(ctx),
-                response_bytes=ctx.bytes_sent,
-            )
 
-    return measured
+    def end(ctx: RequestContext) -> None:
+        http.end(
+            method=ctx.method,
+            route=ctx.route or "unmatched",
+            status=ctx.status or STATUS_CLIENT_GONE,
+            duration=time.perf_counter() - ctx.began,
+            request_bytes=_announced(ctx),
+            response_bytes=ctx.bytes_sent,
+        )
+
+    return Around(begin, end)
 
 
 def _announced(ctx: RequestContext) -> int:
@@ -194,12 +198,16 @@ async def recover(ctx: RequestContext, following: Handler) -> Response:
         return _answer(ctx, ctx.write_problem(problem), error)
     except ClientDisconnected:
         return SentResponse(status=STATUS_CLIENT_GONE)
+    except asyncio.CancelledError as error:
+        if not ctx.timed_out or not taken_back():
+            raise
+        return _answer(ctx, ctx.write_problem(DeadlineExceeded(_TOO_LATE)), error)
     except Exception as error:  # noqa: BLE001 - the last resort (ASVS 16.5.4)
         _log().error("request_failed", route=ctx.route, exc_info=error)
         return _answer(ctx, ctx.internal_error(), error)
 
 
-def _answer(ctx: RequestContext, response: Response, error: Exception) -> Response:
+def _answer(ctx: RequestContext, response: Response, error: BaseException) -> Response:
     if ctx.finished:
         return SentResponse(status=ctx.status)
     if ctx.started:
@@ -213,7 +221,7 @@ def _log() -> Any:
 
 def time_limit(seconds: Callable[[], float]) -> Filter:
     """
-    Return the filter that answers 504 for a handler that takes too long.
+    Return the filter that ends a handler that takes too long: `recover` answers 504.
 
     The handler is cancelled. A stream that a core handler returned is sent after this
     filter and has no limit here.
@@ -223,23 +231,17 @@ def time_limit(seconds: Callable[[], float]) -> Filter:
     """
     deadlines = Deadlines()
 
-    async def limited(ctx: RequestContext, following: Handler) -> Response:
+    def begin(ctx: RequestContext) -> None:
         limit = seconds()
-        if limit <= 0:
-            return await following(ctx)
-        ctx.deadline = time.monotonic() + limit
-        task = deadlines.begin(ctx.deadline)
-        try:
-            return await following(ctx)
-        except asyncio.CancelledError:
-            if not deadlines.reached(task):
-                raise
-            msg = f"The handler did not answer within {limit:g} s."
-            raise DeadlineExceeded(msg) from None
-        finally:
-            deadlines.finish(task)
+        if limit > 0:
+            ctx.deadline = time.monotonic() + limit
+            ctx.limit = deadlines.begin(ctx.deadline, ctx.send)
 
-    return limited
+    def end(ctx: RequestContext) -> None:
+        if ctx.limit is not None:
+            ctx.timed_out = deadlines.finish(ctx.limit)
+
+    return Around(begin, end)
 
 
 def security_headers(headers: dict[str, str] | None = None) -> Filter:
@@ -253,14 +255,12 @@ def security_headers(headers: dict[str, str] | None = None) -> Filter:
         (name.encode("latin-1"), value.encode("latin-1"))
         for name, value in (headers or DEFAULT_SECURITY_HEADERS).items()
     ]
+    plain, secure = FixedHeaders(pairs), FixedHeaders([*pairs, _HSTS])
 
-    async def secured(ctx: RequestContext, following: Handler) -> Response:
-        ctx.response_headers.extend(pairs)
-        if ctx.scheme == "https":
-            ctx.response_headers.append(_HSTS)
-        return await following(ctx)
+    def secured(ctx: RequestContext) -> None:
+        ctx.fixed_headers = secure if ctx.scheme == "https" else plain
 
-    return secured
+    return Around(secured)
 
 
 def forwarded(trusted: Iterable[str]) -> Filter:
@@ -285,12 +285,11 @@ def forwarded(trusted: Iterable[str]) -> Filter:
             return False
         return any(parsed in network for network in networks)
 
-    async def believe(ctx: RequestContext, following: Handler) -> Response:
+    def believe(ctx: RequestContext) -> None:
         if networks and is_trusted(ctx.client):
             _believe(ctx, is_trusted)
-        return await following(ctx)
 
-    return believe
+    return Around(believe)
 
 
 def _believe(ctx: RequestContext, is_trusted: Callable[[str], bool]) -> None:

@@ -10,14 +10,27 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from service.server.context import Drain
 from service.server.heads import HeadWriter
 from service.server.limits import ConnectionLimits, Limits
 
-__all__ = ["SWEEP", "Connection", "ConnectionObserver", "Guard"]
+__all__ = ["SWEEP", "Connection", "ConnectionObserver", "Drain", "Guard"]
 
 SWEEP = 0.25
 """Seconds between two looks at the connections."""
+
+
+class Drain:
+    """
+    Whether the server is leaving: while it is, every answer closes its connection.
+
+    Concurrency:
+        A single flag; any thread may set or read it.
+    """
+
+    __slots__ = ("active",)
+
+    def __init__(self) -> None:
+        self.active = False
 
 
 class Connection(Protocol):

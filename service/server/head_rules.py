@@ -66,7 +66,7 @@ def check_head(
         raise Refusal(505, "bad_version", "This server speaks HTTP/1.1.")
     if hosts != 1 and (hosts or version == "1.1"):
         raise Refusal(400, "bad_host", "A request has exactly one Host header.")
-    if hosts and not is_host(watched[b"host"]):
+    if hosts and watched[b"host"] and not is_host(watched[b"host"]):
         raise Refusal(400, "bad_host", "The Host header is no host.")
     if method == b"CONNECT":
         raise Refusal(400, "bad_request", "This server is no proxy.")

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from typing import NamedTuple
 
-__all__ = ["BadHeader", "Head", "HeadWriter", "finished"]
+__all__ = ["BadHeader", "FixedHeaders", "Head", "HeadWriter", "finished"]
 
 _ORDINARY, _LENGTH, _CODING, _CONNECTION, _DATE = range(5)
 
@@ -26,6 +26,8 @@ _KINDS = {
 }
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+_UNSAFE = re.compile(rb"[\r\n\0]")
 
 _REMEMBERED = 1024
 """Header names that are remembered as good; a service has some dozens."""
@@ -44,6 +46,34 @@ class BadHeader(ValueError):
     """A header that no head can hold."""
 
 
+class FixedHeaders:
+    """
+    Headers that are the same on every answer, made ready for the wire once.
+
+    Args:
+        pairs: Names in lower case, and values.
+
+    Attributes:
+        pairs: The same.
+        names: Their names.
+        block: Their lines, without the last end.
+
+    Raises:
+        BadHeader: A header that no head can hold.
+    """
+
+    __slots__ = ("block", "ends", "names", "pairs")
+
+    def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        self.pairs = list(pairs)
+        self.names = frozenset(name for name, _ in self.pairs)
+        lines = [b": ".join(pair) for pair in self.pairs]
+        self.block = b"\r\n".join(lines)
+        self.ends = len(lines) - 1
+        if any(_UNSAFE.search(line) for line in lines):
+            raise BadHeader("a header value holds CR, LF or NUL")
+
+
 class Head(NamedTuple):
     """
     What the headers of an answer say about its framing.
@@ -52,11 +82,13 @@ class Head(NamedTuple):
         lines: Lines of the head so far, without their ends.
         length: Announced bytes of the body; None when not announced.
         close: Whether the answer asks to end the connection.
+        ends: Line ends within the lines.
     """
 
     lines: list[bytes]
     length: int | None
     close: bool
+    ends: int
 
 
 class HeadWriter:
@@ -79,12 +111,22 @@ class HeadWriter:
         """Take the time from *now*, in seconds since the epoch."""
         self.date = b"date: " + formatdate(now or None, usegmt=True).encode("ascii")
 
-    def head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Head:
+    def head(
+        self,
+        status: int,
+        headers: Iterable[tuple[bytes, bytes]],
+        fixed: FixedHeaders | None = None,
+    ) -> Head:
         """
         Return the lines of a head and what they say.
 
         Framing is the listener's business: `transfer-encoding` and `connection` of the
         application are read and left out.
+
+        Args:
+            status: Status of the answer.
+            headers: Names and values.
+            fixed: Headers that are ready.
 
         Raises:
             BadHeader: A name is no token, or the length no number.
@@ -108,7 +150,10 @@ class HeadWriter:
                 lines[1] = b": ".join(pair)
             elif kind == _ORDINARY:
                 lines.append(b": ".join(pair))
-        return Head(lines, length, close)
+        if fixed is None:
+            return Head(lines, length, close, 0)
+        lines.append(fixed.block)
+        return Head(lines, length, close, fixed.ends)
 
     def _learned(self, name: bytes) -> int:
         """Return the kind of a name that is new."""
@@ -120,14 +165,18 @@ class HeadWriter:
         return kind
 
 
-def finished(lines: list[bytes]) -> bytes:
+def finished(lines: list[bytes], ends: int = 0) -> bytes:
     """
     Return the head that *lines* make.
+
+    Args:
+        lines: Without their ends.
+        ends: Line ends that are within them.
 
     Raises:
         BadHeader: A value holds CR, LF or NUL.
     """
-    ends = len(lines) + 1
+    ends += len(lines) + 1
     head = b"\r\n".join([*lines, b"", b""])
     if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
         raise BadHeader("a header value holds CR, LF or NUL")

@@ -32,6 +32,11 @@ LINGER = 0.5
 """Seconds that idle connections stay open after the listener closed, for a request that
 was already on its way; it is answered with `Connection: close`."""
 
+ACCEPTS = 16
+"""Connections of a plain port that are accepted in one turn of the event loop: libuv
+takes one of each socket, so there are so many of them. With one alone, new connections
+would wait for seconds while those that are open keep a loaded loop busy."""
+
 _POLL = 0.02
 """Seconds between two looks at the connections while draining."""
 
@@ -127,7 +132,8 @@ class Server:
         server = self._uvicorn
         server.config.load()
         server.lifespan = server.config.lifespan_class(server.config)
-        await server.startup(sockets=self.ports.plain)
+        shared = [each.dup() for each in self.ports.plain for _ in range(ACCEPTS)]
+        await server.startup(sockets=shared)
         if self._tls is not None and self.ports.tls:
             await self._listen_tls(self._tls.context)
             self._unsubscribe = self._tls.subscribe(self._renew_tls)

@@ -53,6 +53,13 @@ LINGER = 1.0
 """Seconds that a connection stays half open after its last answer, so that a client
 that is still sending can read it instead of a reset."""
 
+LINGER_BYTES = 262_144
+"""Bytes that are thrown away then; more stays with the client."""
+
+FRAMING_BYTES, FRAMING_RATIO = 65_536, 8
+"""Bytes of a body's transfer that may be framing, and how many more for each byte of
+body: a chunk of one byte has five around it."""
+
 HIGH_WATER = 65_536
 """Bytes of body that may wait for the application until reading pauses; a body whose
 rest is no more than this is read to its end even when its answer is already given."""
@@ -169,12 +176,14 @@ class HttpProtocol(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        self._heard += len(data)
         if self._deaf:
+            if self._heard > LINGER_BYTES:
+                self._pause_reading()
             return
-        if self._phase != _BODY:
-            if self._phase == _IDLE:
-                self._phase, self._since, self._heard = _HEAD, time.perf_counter(), 0
-            self._heard += len(data)
+        if self._phase == _IDLE:
+            self._phase, self._since = _HEAD, time.perf_counter()
+            self._heard = len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -185,11 +194,15 @@ class HttpProtocol(asyncio.Protocol):
         else:
             if self._phase == _HEAD:
                 self._bound_head()
+            elif self._phase == _BODY:
+                self._bound_framing()
         if self._active is None and self._queue:
             self._begin_next()
 
     def on_message_begin(self) -> None:
         """Start a new request (parser)."""
+        if self._phase == _BUSY:
+            self._phase, self._since, self._heard = _HEAD, time.perf_counter(), 0
         self._url = b""
         self._headers = []
         self._header_bytes = 0
@@ -203,6 +216,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field (parser)."""
+        if self._incoming is not None:
+            return  # a trailer, which nobody asked for (RFC 9110 §6.5.1)
         name = name.lower()
         self._header_bytes += len(name) + len(value)
         self._headers.append((name, value))
@@ -217,7 +232,7 @@ class HttpProtocol(asyncio.Protocol):
         except Refusal as refusal:
             self._refusal = refusal
             raise
-        self._phase, self._body_bytes = _BODY, 0
+        self._phase, self._body_bytes, self._heard = _BODY, 0, 0
         self._incoming = exchange
         self._queue.append(exchange)
         if len(self._queue) > PIPELINED:
@@ -273,7 +288,7 @@ class HttpProtocol(asyncio.Protocol):
             self,
             scope,
             keep_alive=version == "1.1" and parser.should_keep_alive(),
-            expects_continue=watched.get(b"expect", b"").lower() == b"100-continue",
+            waits_for_continue=watched.get(b"expect", b"").lower() == b"100-continue",
         )
 
     def _received(self) -> float:
@@ -291,6 +306,12 @@ class HttpProtocol(asyncio.Protocol):
             self.refuse(too_large(414, "target_too_long"))
         elif self._heard > limits.max_target_bytes + limits.max_header_bytes + 1024:
             self.refuse(too_large(431, "headers_too_large"))
+
+    def _bound_framing(self) -> None:
+        """Refuse a body that is more framing (extensions, trailers) than body."""
+        if self._heard > FRAMING_BYTES + FRAMING_RATIO * self._body_bytes:
+            refusal = Refusal(400, "bad_request", "The body is mostly framing.")
+            self.refuse(refusal, self._incoming)
 
     def _refuse_unreadable(self) -> None:
         """Answer what the parser stopped at: a head, or the body of a request."""
@@ -386,7 +407,7 @@ class HttpProtocol(asyncio.Protocol):
     def _linger(self) -> None:
         """Say that nothing more comes, and throw away what still arrives."""
         self._deaf = True
-        self._phase, self._since = _DEAF, time.perf_counter()
+        self._phase, self._since, self._heard = _DEAF, time.perf_counter(), 0
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
