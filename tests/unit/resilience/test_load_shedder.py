@@ -41,27 +41,38 @@ def test_limit_without_delay_is_the_highest():
     assert not line.limit.overloaded
 
 
-def test_lasting_delay_brings_the_limit_down_once_per_window():
+def test_lasting_delay_brings_the_limit_down_with_each_window():
     """To a share of what is in flight, and again, never below the least."""
     line = Line()
     line.run(0.6, delay=0.01)
 
-    assert line.run(0.9, delay=0.3) == 1000
-    assert line.run(0.5, delay=0.3) == 70
-    assert line.run(0.5, delay=0.3, in_flight=70) == 49
+    assert line.run(0.8, delay=0.3) == 1000
+    assert line.run(0.4, delay=0.3) == 70
+    assert line.run(0.3, delay=0.3) == 70
+    assert line.run(0.3, delay=0.3, in_flight=70) == 49
     assert line.run(10, delay=0.3, in_flight=3) == 8
 
 
 def test_burst_that_is_worked_off_is_no_overload():
-    """One late window and none after it changes nothing."""
+    """Late windows and none after them change nothing."""
     line = Line()
     line.run(0.6, delay=0.01)
 
-    line.run(0.4, delay=0.4)
+    line.run(0.7, delay=0.6)
     line.run(1, delay=0.01)
 
     assert line.limit.value == 1000
     assert not line.limit.overloaded
+
+
+def test_lower_target_is_quicker():
+    """All times of the judgement are multiples of it."""
+    line = Line(target_delay=0.02)
+    line.run(0.1, delay=0.001)
+
+    line.run(0.3, delay=0.3)
+
+    assert line.limit.overloaded
 
 
 def test_limit_is_back_within_four_seconds():
@@ -69,18 +80,18 @@ def test_limit_is_back_within_four_seconds():
     line = Line(most=10_000)
     assert line.run(5, delay=0.3, in_flight=8) == 8
 
-    assert line.run(1.1, delay=0.01) < 20
-    assert line.run(2.9, delay=0.01) == 10_000
+    assert line.run(1, delay=0.01) < 50
+    assert line.run(3, delay=0.01) == 10_000
 
 
 def test_recovering_limit_falls_at_the_first_late_window():
-    """It does not wait for a second one while it is finding its level."""
+    """It does not wait for more of them while it is finding its level."""
     line = Line()
     line.run(3, delay=0.3, in_flight=100)
     line.run(1.5, delay=0.01)
     assert not line.limit.overloaded
 
-    line.run(0.6, delay=0.3, in_flight=100)
+    line.run(0.5, delay=0.3, in_flight=100)
 
     assert line.limit.overloaded
 
