@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak lint format e2e image bench scan lock docs clean
+.PHONY: help run test soak lint format e2e image bench scan audit sbom lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -51,6 +51,13 @@ image: ## build the container image httpserver:dev
 scan: .scan-venv/.done ## install the manifest and Dockerfile scanners, so that `make test` uses them
 	@echo "scanners are in .scan-venv/bin"
 
+audit: .supply-venv/.done ## ask for known vulnerabilities of what the image holds; fails when it can't ask
+	@PATH="$(CURDIR)/.supply-venv/bin:$$PATH" python -m tools.audit $(AUDIT_ARGS)
+
+sbom: .supply-venv/.done build/sbom/.done ## list what the image holds: build/sbom.cdx.json (DPKG_STATUS=file adds the base)
+	@PATH="$(CURDIR)/.supply-venv/bin:$$PATH" python -m tools.sbom --python build/sbom/bin/python \
+	  $(if $(DPKG_STATUS),--dpkg-status $(DPKG_STATUS)) --output build/sbom.cdx.json
+
 docs: $(VENV)/.dev ## write what is made from service/settings.py anew: docs, example, chart schema
 	$(BIN)/python -m tools.settings_docs
 	$(BIN)/python -m tools.chart_schema
@@ -59,9 +66,10 @@ lock: $(VENV)/.dev ## compile requirements/*.txt anew
 	$(UV) pyproject.toml -o requirements/runtime.txt
 	$(UV) pyproject.toml --group dev --group bench -o requirements/dev.txt
 	$(UV) --group scan -o requirements/scan.txt
+	$(UV) --group supply -o requirements/supply.txt
 
 clean: ## remove what was installed and cached
-	rm -rf $(VENV) .scan-venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .scan-venv .supply-venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=python3.13 …"'
@@ -78,4 +86,15 @@ $(VENV)/.dev: requirements/dev.txt | $(VENV)/bin/python
 .scan-venv/.done: requirements/scan.txt
 	$(PYTHON) -m venv .scan-venv
 	.scan-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.supply-venv/.done: requirements/supply.txt
+	$(PYTHON) -m venv .supply-venv
+	.supply-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# as the Dockerfile installs it
+build/sbom/.done: requirements/runtime.txt | .supply-venv/.done
+	$(PYTHON) -m venv --without-pip --clear build/sbom
+	.supply-venv/bin/python -m pip --python build/sbom/bin/python install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
