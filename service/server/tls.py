@@ -14,18 +14,17 @@ Source: https://wiki.mozilla.org/Security/Server_Side_TLS
 import hashlib
 import ssl
 import stat
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from service.errors import StartError
+from service.server.pem import Certificate, authority, blocks, read, refuse
 from service.settings import TlsSettings
-
-if TYPE_CHECKING:  # 60 ms to import; where TLS is off nobody waits for it
-    from cryptography.x509 import Certificate
 
 __all__ = ["CIPHERS", "Loaded", "TlsContext", "fingerprint", "load", "tls_files"]
 
@@ -36,12 +35,9 @@ CIPHERS = ":".join(
 )
 """Suites of TLS 1.2; those of TLS 1.3 are all good and not chosen here."""
 
-EXPIRY_WARNING = timedelta(days=7)
-"""How long before its end a certificate is warned of; a fifth of its life where that is
-shorter, because one of a day is renewed in its last hours."""
-
-_LARGEST = 1_048_576
-"""Bytes of a file; a Secret holds no more."""
+EXPIRY_WARNING = 7 * 86_400.0
+"""Seconds before its end that a certificate is warned of; a fifth of its life where
+that is shorter, because one of a day is renewed in its last hours."""
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -49,6 +45,9 @@ _CLIENT_AUTH = {
     "optional": ssl.CERT_OPTIONAL,
     "required": ssl.CERT_REQUIRED,
 }
+
+_NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL, for which Python has no name."""
 
 
 class TlsContext(ssl.SSLContext):
@@ -100,73 +99,46 @@ def fingerprint(tls: TlsSettings) -> str:
     digest = hashlib.sha256()
     for path in tls_files(tls):
         try:
-            digest.update(hashlib.sha256(_read(path)).digest())
+            digest.update(hashlib.sha256(read(path)).digest())
         except StartError as error:
             digest.update(str(error).encode())
     return digest.hexdigest()
 
 
-def load(tls: TlsSettings, *, now: datetime | None = None) -> Loaded:
+def load(tls: TlsSettings) -> Loaded:
     """
     Check the files and make a context of them.
 
     Args:
         tls: The files, and what is asked of clients.
-        now: The time to check dates by; that of the clock by default.
 
     Raises:
         StartError: A file can't be read or is not what it should be, the key is of
-            another certificate, or the certificate is expired.
+            another certificate, or the certificate is expired or not for servers.
     """
-    now = now or datetime.now(UTC)
-    chain = _certificates(Path(tls.cert_file))
-    leaf = chain[0]
-    if leaf.not_valid_after_utc <= now:
-        _refuse(tls.cert_file, f"expired on {_date(leaf.not_valid_after_utc)}")
-    authorities: list[Certificate] = []
+    found = blocks(Path(tls.cert_file))
     context = _context(tls)
     _load_pair(context, tls)
+    leaf = _shown(context, found[0], tls)
+    chain = [leaf, *_authorities(found[1:], tls.cert_file)]
+    believed: list[Certificate] = []
     if tls.client_auth != "none":
-        authorities = _certificates(Path(tls.client_ca_file))
+        believed = _authorities(blocks(Path(tls.client_ca_file)), tls.client_ca_file)
         _trust(context, tls)
-    context.certificate_pem = ssl.DER_cert_to_PEM_cert(_der(leaf))
-    life = leaf.not_valid_after_utc - leaf.not_valid_before_utc
-    warn_at = leaf.not_valid_after_utc - min(EXPIRY_WARNING, life / 5)
-    files = {"server": chain, "client_ca": authorities}
+    files = {"server": chain, "client_ca": believed}
+    early = min(EXPIRY_WARNING, (leaf.not_after - leaf.not_before) / 5)
     return Loaded(
         context=context,
-        names=_names(leaf),
-        serial=f"{leaf.serial_number:x}",
-        warn_at=warn_at.timestamp(),
+        names=leaf.names or (leaf.subject,),
+        serial=leaf.serial,
+        warn_at=leaf.not_after - early,
         not_after={
-            name: min(each.not_valid_after_utc for each in found).timestamp()
-            for name, found in files.items()
-            if found
+            name: min(each.not_after for each in certificates)
+            for name, certificates in files.items()
+            if certificates
         },
-        warnings=tuple(_warnings(tls, chain, authorities, now=now)),
+        warnings=tuple(_warnings(tls, chain, believed)),
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-    except OSError as error:
-        raise StartError(f"can't read {path}: {error.strerror}") from error
-    if len(content) > _LARGEST:
-        _refuse(path, f"is larger than {_LARGEST} bytes")
-    return content
-
-
-def _certificates(path: Path) -> "list[Certificate]":
-    """Return the certificates of a PEM file, one at least."""
-    from cryptography.x509 import load_pem_x509_certificates
-
-    content = _read(path)
-    try:
-        return load_pem_x509_certificates(content)
-    except ValueError as error:
-        raise StartError(f"{path}: holds no certificate in PEM form") from error
 
 
 def _context(tls: TlsSettings) -> TlsContext:
@@ -188,15 +160,59 @@ def _load_pair(context: ssl.SSLContext, tls: TlsSettings) -> None:
     """Give *context* its certificate and key."""
 
     def no_password() -> NoReturn:
-        _refuse(tls.key_file, "is encrypted, and nobody is here to open it")
+        refuse(tls.key_file, "is encrypted, and nobody is here to open it")
 
-    _read(Path(tls.key_file))  # for an error that names the file
+    read(Path(tls.key_file))  # for an error that names the file
     try:
         context.load_cert_chain(tls.cert_file, tls.key_file, password=no_password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            _refuse(tls.key_file, f"is not the key of {tls.cert_file}")
-        _refuse(f"{tls.cert_file}, {tls.key_file}", _reason(error))
+            refuse(tls.key_file, f"is not the key of {tls.cert_file}")
+        refuse(f"{tls.cert_file}, {tls.key_file}", _reason(error))
+
+
+def _shown(context: TlsContext, block: str, tls: TlsSettings) -> Certificate:
+    """
+    Return the certificate *block* as a client of *context* sees it.
+
+    The client is one that believes it, whatever its dates: the handshake, in memory,
+    proves that certificate and key work together and are good for a server.
+    """
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    asking.check_hostname = False
+    asking.load_verify_locations(cadata=block)
+    asking.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+    try:
+        described = _handshake(context, asking).getpeercert()
+    except ssl.SSLError as error:
+        refuse(tls.cert_file, _reason(error))
+    assert described  # noqa: S101 - narrows the type: the client asks for one
+    leaf = Certificate.of(described)
+    if leaf.not_after <= time.time():
+        refuse(tls.cert_file, f"expired on {_date(leaf.not_after)}")
+    context.certificate_pem = ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(block))
+    return leaf
+
+
+def _handshake(serving: ssl.SSLContext, asking: ssl.SSLContext) -> ssl.SSLObject:
+    """Let both shake hands in memory; return the client's side."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = serving.wrap_bio(to_server, to_client, server_side=True)
+    client = asking.wrap_bio(to_client, to_server)
+    waiting = [client, server]
+    while waiting:
+        side = waiting.pop(0)
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            waiting.append(side)
+    return client
+
+
+def _authorities(found: list[str], path: str) -> list[Certificate]:
+    """Return what the certificates of authorities among *found* say."""
+    told = (authority(block, path=Path(path)) for block in found)
+    return [each for each in told if each is not None]
 
 
 def _trust(context: ssl.SSLContext, tls: TlsSettings) -> None:
@@ -204,62 +220,38 @@ def _trust(context: ssl.SSLContext, tls: TlsSettings) -> None:
     try:
         context.load_verify_locations(tls.client_ca_file)
     except ssl.SSLError as error:
-        _refuse(tls.client_ca_file, _reason(error))
+        refuse(tls.client_ca_file, _reason(error))
     context.verify_mode = _CLIENT_AUTH[tls.client_auth]
     # whoever stands in the file is believed, an intermediate authority too
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
-def _names(certificate: "Certificate") -> tuple[str, ...]:
-    from cryptography import x509
-
-    kind = x509.SubjectAlternativeName
-    try:
-        found = certificate.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return (certificate.subject.rfc4514_string(),)
-    return tuple(str(each.value) for each in found)
-
-
 def _warnings(
-    tls: TlsSettings,
-    chain: "list[Certificate]",
-    authorities: "list[Certificate]",
-    *,
-    now: datetime,
+    tls: TlsSettings, chain: list[Certificate], believed: list[Certificate]
 ) -> list[str]:
+    now = time.time()
     found = []
     if Path(tls.key_file).stat().st_mode & stat.S_IROTH:
         found.append(f"{tls.key_file}: may be read by everybody")
-    if chain[0].not_valid_before_utc > now:
-        begin = _date(chain[0].not_valid_before_utc)
+    if chain[0].not_before > now:
+        begin = _date(chain[0].not_before)
         found.append(f"{tls.cert_file}: is not valid before {begin}")
     if any(issued.issuer != issuer.subject for issued, issuer in pairwise(chain)):
         found.append(f"{tls.cert_file}: the chain is not in order")
     stale = [(tls.cert_file, each) for each in chain[1:]]
-    stale += [(tls.client_ca_file, each) for each in authorities]
+    stale += [(tls.client_ca_file, each) for each in believed]
     found += [
-        f"{path}: {each.subject.rfc4514_string()} is expired"
+        f"{path}: {each.subject} is expired"
         for path, each in stale
-        if each.not_valid_after_utc <= now
+        if each.not_after <= now
     ]
     return found
 
 
-def _der(certificate: "Certificate") -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    return certificate.public_bytes(Encoding.DER)
-
-
 def _reason(error: ssl.SSLError) -> str:
-    text = error.reason or str(error)
+    text = getattr(error, "verify_message", "") or error.reason or str(error)
     return f"can't be used: {text.replace('_', ' ').lower()}"
 
 
-def _date(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
-
-
-def _refuse(place: str | Path, reason: str) -> NoReturn:
-    raise StartError(f"{place}: {reason}")
+def _date(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
+from service.server.pem import Certificate
 from service.server.tls import TlsContext
 
 __all__ = ["peer_name", "tls_extension"]
@@ -55,25 +56,19 @@ def tls_extension(transport: asyncio.BaseTransport) -> dict[str, Any] | None:
         return None
     context = tls.context
     own = context if isinstance(context, TlsContext) else None
-    certificate = tls.getpeercert(binary_form=True) if tls.getpeercert() else None
+    peer = tls.getpeercert()
+    certificate = tls.getpeercert(binary_form=True) if peer else None
     cipher = tls.cipher()
     return {
         "server_cert": own and own.certificate_pem,
         "client_cert_chain": [ssl.DER_cert_to_PEM_cert(certificate)]
         if certificate
         else [],
-        "client_cert_name": _subject(certificate) if certificate else None,
+        "client_cert_name": Certificate.of(peer).subject if peer else None,
         "client_cert_error": None,
         "tls_version": _version(tls),
         "cipher_suite": own.suites.get(cipher[0]) if own and cipher else None,
     }
-
-
-def _subject(der: bytes) -> str:
-    """Return the subject as RFC 4514 writes it."""
-    from cryptography.x509 import load_der_x509_certificate
-
-    return load_der_x509_certificate(der).subject.rfc4514_string()
 
 
 def _version(tls: ssl.SSLObject) -> int | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -21,6 +21,8 @@ from service.settings import TlsSettings
 from tests.support.settings_files import KubernetesMount
 
 __all__ = ["DAY", "NOW", "Authority", "Issued", "TlsMount", "client_context"]
+
+PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 DAY = dt.timedelta(days=1)
@@ -36,7 +38,7 @@ class Issued:
         serial: Serial number, hexadecimal.
     """
 
-    def __init__(self, cert: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+    def __init__(self, cert: x509.Certificate, key: PrivateKey) -> None:
         self._key = key
         self.cert = _pem(cert)
         self.key = self._key_pem(NoEncryption())
@@ -99,6 +101,8 @@ class Authority:
         common_name: str | None = None,
         not_before: dt.datetime = NOW - DAY,
         not_after: dt.datetime = NOW + 90 * DAY,
+        key: PrivateKey | None = None,
+        usage: x509.ObjectIdentifier | None = None,
     ) -> Issued:
         """
         Return a certificate, good for servers and clients.
@@ -109,14 +113,18 @@ class Authority:
             common_name: Of the subject.
             not_before: When it begins.
             not_after: When it ends.
+            key: Its key; an elliptic one without.
+            usage: What alone it is for; anything without.
         """
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = key or ec.generate_private_key(ec.SECP256R1())
         subject = _name(common_name or "no name is here")
         builder = _builder(subject, self, key, not_before, not_after)
         builder = builder.add_extension(_usage(ca=False), True)
         if names:
             found = x509.SubjectAlternativeName([_alternative(each) for each in names])
             builder = builder.add_extension(found, False)
+        if usage is not None:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), True)
         issued = Issued(builder.sign(self._key, hashes.SHA256()), key)
         between: Authority = self
         while between._parent is not None:

@@ -5,6 +5,8 @@ import socket
 import ssl
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from service.errors import StartError
 from service.server.tls import load
@@ -80,6 +82,39 @@ def test_version_below_the_lowest_is_refused(mount, lowest, offered):
         handshake(load(mount.settings(min_version=lowest)).context, client)
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        rsa.generate_private_key(65537, 2048),
+        ed25519.Ed25519PrivateKey.generate(),
+        ec.generate_private_key(ec.SECP384R1()),
+    ],
+    ids=["RSA", "Ed25519", "P-384"],
+)
+def test_any_usual_key_is_taken(tmp_path, key):
+    """Whatever cert-manager was told to make."""
+    issued = AUTHORITY.issue("localhost", key=key)
+    context = load(TlsMount(tmp_path, issued).settings()).context
+    _, end = handshake(context, client_context(AUTHORITY))
+
+    assert end.getpeercert()
+
+
+def test_certificate_for_clients_alone_is_refused(tmp_path):
+    """Clients would refuse it; better to say so at the start."""
+    issued = AUTHORITY.issue("localhost", usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+    with pytest.raises(StartError, match=r"tls.crt: can't be used: .*purpose"):
+        load(TlsMount(tmp_path, issued).settings())
+
+
+def test_server_certificate_names_no_client(mount):
+    """A certificate that is for servers alone lets nobody in."""
+    issued = AUTHORITY.issue("a.test", usage=ExtendedKeyUsageOID.SERVER_AUTH)
+    server = load(mount.settings(client_auth="required")).context
+    with pytest.raises(ssl.SSLError, match="CERTIFICATE"):
+        handshake(server, client_context(AUTHORITY, issued))
+
+
 def test_chain_is_sent_so_that_the_root_is_enough(tmp_path):
     """The authority between comes from the server."""
     issued = Authority("between", parent=AUTHORITY).server()
@@ -152,7 +187,7 @@ BROKEN = {
             + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
             "tls.key": AUTHORITY.server().key,
         },
-        "tls.crt: holds no certificate",
+        "tls.crt, .*tls.key: can't be used: ",
     ),
     "empty key": (
         lambda: {"tls.crt": AUTHORITY.server().cert, "tls.key": ""},
