@@ -26,6 +26,8 @@ _CHUNKED = b"transfer-encoding: chunked"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NO_CONTENT = 204
 _NOT_MODIFIED = 304
+_ODD = frozenset({*range(100, 200), _NO_CONTENT, _NOT_MODIFIED})
+"""Statuses whose answers are framed in their own way."""
 
 _JOINED = 65_536
 """Bytes of body up to which head and body are joined into one write."""
@@ -219,8 +221,24 @@ class Exchange:
         Raises:
             BadHeader: A header that no head can hold.
         """
-        self.start(status, headers, fixed)
-        self.write(body, more=False)
+        if status in _ODD or self.scope["method"] == "HEAD" or self.gone:
+            self.start(status, headers, fixed)
+            self.write(body, more=False)
+            return
+        if self._head is not None:
+            raise RuntimeError("the answer has already begun")
+        connection = self._connection
+        self._head = head = connection.guard.heads.head(status, headers, fixed)
+        lines = head.lines
+        lines.append(b"content-length: %d" % len(body))
+        if head.close or not self.keep_alive or connection.closes_after(self):
+            self.keep_alive = False
+            lines.append(_CLOSE)
+        data = finished(lines, head.ends)
+        self.begun = self.answered = True
+        connection.transport.write(data + body)
+        self.wake()
+        connection.finished(self)
 
     def start(
         self,

@@ -5,7 +5,7 @@ The front page has no route. It is what `/` answers a browser, whatever stands t
 programs; so it is a filter, and nothing at `/` has to know of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from service.feature import Core, Feature
 from service.server.application import Filter
@@ -36,13 +36,13 @@ def front_page(page: Handler, *, enabled: Callable[[], bool]) -> Filter:
         enabled: Whether it does, asked at each request.
     """
 
-    async def front(ctx: RequestContext, following: Handler) -> Response:
+    def front(ctx: RequestContext, following: Handler) -> Awaitable[Response]:
         if ctx.path != FRONT or ctx.method not in ("GET", "HEAD"):
-            return await following(ctx)
+            return following(ctx)
         # caches must keep the two answers apart
         ctx.response_headers.append((b"vary", b"Accept"))
         if enabled() and prefers_html(ctx.headers.get("accept", "")):
-            return await page(ctx)
-        return await following(ctx)
+            return page(ctx)
+        return following(ctx)
 
     return front
