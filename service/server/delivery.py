@@ -70,7 +70,11 @@ def _parted(ctx: RequestContext, headers: Pairs) -> tuple[Pairs, FixedHeaders | 
     names = [name for name, _ in headers]
     if fixed is not None and not fixed.names.isdisjoint(names):
         return head(ctx, headers), None
-    added = [pair for pair in ctx.response_headers if pair[0] not in names]
+    added = [
+        pair
+        for pair in ctx.response_headers
+        if pair[0] not in names or pair[0] in _LISTS
+    ]
     return headers + added, fixed
 
 
@@ -129,7 +133,11 @@ def head(ctx: RequestContext, headers: Pairs) -> Pairs:
     """Return *headers* and those the filters asked for; the handler's own win."""
     names = {name for name, _ in headers}
     fixed = ctx.fixed_headers.pairs if ctx.fixed_headers is not None else []
-    added = [each for each in (*ctx.response_headers, *fixed) if each[0] not in names]
+    added = [
+        each
+        for each in (*ctx.response_headers, *fixed)
+        if each[0] not in names or each[0] in _LISTS
+    ]
     return [*headers, *added]
 
 

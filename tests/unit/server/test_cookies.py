@@ -121,3 +121,18 @@ async def test_handler_reads_and_writes_cookies(scheme):
         f"seen=s1; HttpOnly; Path=/; SameSite=Lax{secure}",
         f"old=; HttpOnly; Max-Age=0; Path=/; SameSite=Lax{secure}",
     ]
+
+
+async def test_cookies_of_handler_and_filters_add_up():
+    """A cookie that the answer brings along hides none that the context was given."""
+
+    async def handler(ctx):
+        ctx.set_cookie("a", "1")
+        return ctx.write_text("hello", headers={"set-cookie": "b=2"})
+
+    answer = await client(handler).get("/")
+
+    assert [each[:3] for each in answer.headers.get_list("set-cookie")] == [
+        "b=2",
+        "a=1",
+    ]
