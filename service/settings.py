@@ -361,6 +361,14 @@ class ThrottleSettings(_Section):
         le=10,
     )
 
+    @model_validator(mode="after")
+    def _store_is_known(self) -> Self:
+        url = "redis://" if self.store is None else self.store.get_secret_value()
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            msg = "throttle.store must begin with redis://, rediss:// or unix://"
+            raise ValueError(msg)
+        return self
+
 
 class DemoSettings(_Section):
     """The sample routes."""
