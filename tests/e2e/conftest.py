@@ -4,6 +4,8 @@ controller on 127.0.0.1:443, kubectl and helm on PATH, and the image in the clus
 
 E2E_IMAGE names the image (httpserver:dev without). Where something is missing the tests
 skip and say what; with E2E_REQUIRED=1 they fail instead.
+
+Twenty rollouts in a row take eight minutes: `make e2e PYTEST_ARGS='-m "e2e and soak"'`.
 """
 
 import os
