@@ -12,7 +12,13 @@ import time
 
 import pytest
 
-from tests.support.attack import assert_served, assert_unharmed, attacked, refused
+from tests.support.attack import (
+    assert_served,
+    assert_unharmed,
+    attacked,
+    closed,
+    refused,
+)
 from tests.support.raw_http import Answer, RawConnection, get, post
 from tests.support.scrape import await_value, value
 
@@ -67,7 +73,7 @@ def assert_timed_out(service, connection: RawConnection, reason: str, before) ->
 HEADS = {
     "stalled_line": (b"GET /hel", b""),
     "stalled_head": (b"GET /hello HTTP/1.1\r\nHost: x\r\n", b""),
-    "slow_line": (b"", b"G" * 100),
+    "slow_line": (b"GET /", b"a" * 100),
     "slow_head": (b"GET /hello HTTP/1.1\r\nHost: x\r\n", b"X-A: b\r\n" * 100),
     "slow_blank_lines": (b"", b"\r\n" * 100),
 }
@@ -182,15 +188,64 @@ def test_unread_body_that_stalls_ends_after_the_answer(service, header):
         assert connection.await_end(SOON)
 
 
-@pytest.mark.parametrize("path", [b"/large", b"/stream"])
-def test_reader_that_takes_nothing_is_reset(service, path):
+@pytest.mark.xfail(
+    strict=True,
+    reason="the time-out of an answered request's body raises in the sweep, which then "
+    "looks at no other connection: Guard._sweep, HttpProtocol.refuse",
+)
+def test_small_body_that_never_comes_to_a_handler_that_reads_none_is_ended():
+    """Its answer is given; neither it nor the silent clients beside it may stay."""
+    with attacked(server__header_timeout=1, server__body_timeout=1) as running:
+        port = running.ports["httpserver"]
+        with contextlib.ExitStack() as stack:
+            enter = stack.enter_context
+            first = enter(RawConnection(port))
+            silent = [enter(RawConnection(port)) for _ in range(8)]
+            first.send(post(b"Content-Length: 10", path=b"/unread"))
+            assert first.answer().status == 200
+            assert first.await_end(SOON)
+            for each in silent:
+                assert each.await_end(SOON)
+        assert_unharmed(running)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a head that waits in the kernel while reading is paused is called late",
+)
+def test_pipeline_that_takes_longer_than_a_head_may_is_answered_whole(service):
+    """While the service does not read, the time is not the client's."""
+    with RawConnection(service.ports["httpserver"]) as connection:
+        connection.send(get(b"/delay/0.15") * 17 + b"GET /hel")
+        answers = connection.answers(1)
+        connection.send(b"lo HTTP/1.1\r\nHost: x\r\n\r\n")
+        answers += connection.answers(17)
+
+    assert [each.status for each in answers] == [200] * 18
+
+
+def test_reader_that_takes_nothing_is_reset(service):
     """No progress of an answer for the write time-out: the connection is reset."""
-    before = value(service, refused("write_timeout"))
+    assert_reader_is_reset(service, b"/large")
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a stream that awaits nothing else goes on for ever once its client is gone, "
+    "and nothing else runs: Exchange.send to a gone client does not yield",
+)
+def test_reader_that_takes_nothing_of_a_stream_is_reset():
+    """A stream that waits for its reader alone ends with it."""
+    with attacked(server__write_timeout=1) as running:
+        assert_reader_is_reset(running, b"/flood")
+        assert_unharmed(running)
+
+
+def assert_reader_is_reset(service, path: bytes) -> None:
+    before = value(service, closed("write_timeout"))
     with RawConnection(service.ports["httpserver"], receive_buffer=4096) as connection:
         connection.send(get(path))
-        if path == b"/stream":  # fill the buffers sooner than one slow stream does
-            connection.send(get(b"/large"))
-        await_value(service, refused("write_timeout"), before + 1, limit=SOON * 4)
+        await_value(service, closed("write_timeout"), before + 1, limit=SOON * 4)
         await_value(service, IN_FLIGHT, 0)
         assert is_reset(connection)
 
@@ -242,9 +297,8 @@ def test_silent_and_idle_ends_are_counted_apart(service):
         assert idle.answer().status == 200
         assert silent.await_end(SOON)
         assert idle.await_end(SOON)
-    closed = "httpserver_connections_closed_total"
     for reason in ("silent", "idle_timeout"):
-        await_value(service, f'{closed}{{reason="{reason}"}}', 1)
+        await_value(service, closed(reason), 1)
 
 
 def test_limits_may_be_switched_off():

@@ -8,9 +8,17 @@ from tests.support.process import ServiceProcess, serving
 from tests.support.raw_http import RawConnection
 from tests.support.scrape import value
 
-__all__ = ["assert_served", "assert_unharmed", "attacked", "refusals", "refused"]
+__all__ = [
+    "assert_served",
+    "assert_unharmed",
+    "attacked",
+    "closed",
+    "refusals",
+    "refused",
+]
 
 REFUSED = "httpserver_requests_refused_total"
+CLOSED = "httpserver_connections_closed_total"
 
 
 @contextlib.contextmanager
@@ -40,7 +48,12 @@ def assert_unharmed(service: ServiceProcess) -> None:
 
 def refused(reason: str) -> str:
     """Return the series that counts requests refused for *reason*."""
-    return f'{REFUSED}{{reason="{reason}"}}'
+    return f'{REFUSED}{{reason="{reason}",server="main"}}'
+
+
+def closed(reason: str) -> str:
+    """Return the series that counts connections ended for *reason*."""
+    return f'{CLOSED}{{reason="{reason}",server="main"}}'
 
 
 def refusals(service: ServiceProcess, reason: str) -> float:

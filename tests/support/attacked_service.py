@@ -59,6 +59,16 @@ async def stream(_ctx):
     return StreamResponse(pieces(), media_type="application/octet-stream")
 
 
+async def flood(_ctx):
+    """Answer without end, as fast as the client reads."""
+
+    async def pieces():
+        while True:
+            yield bytes(65_536)
+
+    return StreamResponse(pieces(), media_type="application/octet-stream")
+
+
 async def peer(ctx):
     """Tell who the service takes the client for."""
     return ctx.write_json({"client": ctx.client, "scheme": ctx.scheme})
@@ -93,6 +103,7 @@ ROUTES = [
     Route(path="/unread", handler=leave_body, methods=("POST",)),
     Route(path="/large", handler=large),
     Route(path="/stream", handler=stream),
+    Route(path="/flood", handler=flood),
     Route(path="/peer", handler=peer),
     Route(path="/tree/{path:path}", handler=catch_all),
 ]

@@ -11,7 +11,7 @@ __all__ = ["await_value", "resident_bytes", "value"]
 
 
 def value(service: ServiceProcess, series: str) -> float:
-    """Return the value of *series*, written as in the exposition; 0 when unknown."""
+    """Return the value of *series*, written with sorted labels; 0 when unknown."""
     text = httpx2.get(f"{service.admin_url}/metrics", timeout=10).text
     for line in text.splitlines():
         name, _, number = line.rpartition(" ")
