@@ -8,6 +8,7 @@ says so in `x-fault-injected`; probes are never hit.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
 from typing import NoReturn
 
@@ -33,7 +34,8 @@ class Injector:
         sleep: Waits so many seconds.
 
     Attributes:
-        active: Faults and their chances; empty is what the filter asks first.
+        active: Faults and their chances; while it is empty, a look at it is all that a
+            request costs.
 
     Concurrency:
         `update` on any thread; the filter on one event loop, where the chances belong.
@@ -57,15 +59,16 @@ class Injector:
             for fault in new.faults
         )
 
-    async def inject(self, ctx: RequestContext, following: Handler) -> Response:
-        """Let the request meet its faults, then go on (a filter)."""
-        if not self.active:
-            return await following(ctx)
-        if not ctx.probe:
-            for fault, chance in self.active:
-                if fault.scope.takes(ctx) and chance.random() < fault.rate:
-                    await self._hit(ctx, fault, chance)
-        return await following(ctx)
+    def enter(self, ctx: RequestContext) -> None:
+        """Put the faults before the handler of a request, if there are any."""
+        if self.active and not ctx.probe:
+            ctx.handler = partial(self._meet, handler=ctx.handler)
+
+    async def _meet(self, ctx: RequestContext, handler: Handler) -> Response:
+        for fault, chance in self.active:
+            if fault.scope.takes(ctx) and chance.random() < fault.rate:
+                await self._hit(ctx, fault, chance)
+        return await handler(ctx)
 
     async def _hit(self, ctx: RequestContext, fault: Fault, chance: Random) -> None:
         """

@@ -10,6 +10,7 @@ from service.control.routes import Control
 from service.control.sharing import Follower, StateFile
 from service.control.state import ControlState
 from service.feature import Core, Feature
+from service.server.around import Around
 
 __all__ = ["feature"]
 
@@ -40,7 +41,7 @@ def feature(core: Core) -> Feature:
     control = Control(board, store=core.store)
     return Feature(
         admin_routes=[guard.protect(route) for route in control.routes()],
-        filters=[injector.inject],
+        filters=[Around(injector.enter)],
         parts=[Follower(board, store=core.store, on_reload=levels.reloaded, file=file)],
     )
 

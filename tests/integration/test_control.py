@@ -201,24 +201,28 @@ def test_log_level_changes_at_once_survives_a_reload_and_ends(tmp_path):
             """Whether an access line, of level info, is written."""
             count = len(service.events("request"))
             httpx2.get(f"{service.url}/hello")
-            httpx2.get(f"{service.url}/hello", timeout=5)
             time.sleep(0.2)  # a line that does not come can't be awaited
             return len(service.events("request")) > count
 
         assert logged()
         http.put("/log-level", json={"level": "error"})
         assert not logged()
-        file.write_text("log: {level: warning, loggers: {a: debug}}")
+        file.write_text("log: {level: debug, loggers: {a: debug}}")
         reloaded = http.post("/reload").json()
         assert not logged()
-        http.put("/log-level", json={"level": "debug", "expires_in": 1})
+        http.delete("/log-level")
+        assert logged()
+        file.write_text("log: {level: error}")
+        http.post("/reload")
+        assert not logged()
+        http.put("/log-level", json={"level": "debug", "expires_in": 2})
         assert logged()
         service.await_event("control_expired", what="log_level")
         assert not logged()
-        assert http.get("/log-level").json()["level"] == "warning"
+        assert http.get("/log-level").json()["level"] == "error"
 
-    assert reloaded["result"] == "changed"
-    assert set(reloaded["changed"]) == {"log.level", "log.loggers"}
+    # the watch on the file may have been faster
+    assert reloaded["result"] in ("changed", "unchanged")
 
 
 def test_reload_tells_what_changed_what_waits_and_what_is_wrong(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from service.control.faults import Injector
 from service.control.state import ControlState, Fault, FaultRule
+from service.server.around import Around
 from service.server.routes import Route
 from tests.support.asgi import application, client
 
@@ -30,7 +31,7 @@ class Bench:
                 Route(path="/users/{id:[0-9]+}", handler=self.handle),
                 Route(path="/hello", handler=self.handle, methods=("GET", "POST")),
                 Route(path="/livez", handler=self.handle, probe=True),
-                extra=[self.injector.inject],
+                extra=[Around(self.injector.enter)],
             )
         )
 
@@ -105,7 +106,7 @@ async def test_probes_are_never_hit():
         ({"header": {"name": "x-canary", "value": "no"}}, set()),
         ({"header": {"name": "x-other"}}, set()),
     ],
-    ids=str,
+    ids=lambda each: str(sorted(each)),
 )
 async def test_scope_decides_which_requests_are_hit(scope, hit):
     """Route template, method and header; all of them must match."""
