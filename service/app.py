@@ -210,7 +210,12 @@ def _logged(store: SettingsStore) -> Callable[[RequestContext], bool]:
 def _admin(health: Health, metrics: Metrics) -> Application:
     """Return the application of the admin port: probes and metrics."""
     app = Application(
-        filters=[filters.request_id, deliver, filters.recover],
+        filters=[
+            filters.request_id,
+            deliver,
+            filters.recover,
+            filters.security_headers(),
+        ],
         body_limit=lambda: 0,
     )
 
