@@ -92,8 +92,8 @@ class RequestContext:
         self.began = time.perf_counter()
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.scheme: str = scope["scheme"]
-        peer = scope["client"]
+        self.scheme: str = scope.get("scheme", "http")
+        peer = scope.get("client")
         self.client: str = peer[0] if peer else ""
         self.response_headers: list[tuple[bytes, bytes]] = []
 

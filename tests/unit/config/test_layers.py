@@ -85,7 +85,7 @@ def test_section_without_entries_gives_nothing():
         pytest.param(
             "ports: [1]",
             "1: ports: no such setting; did you mean server.ports or "
-            "server.admin.port?",
+            "server.tls.ports or server.admin.port?",
             id="section left out",
         ),
         pytest.param(

@@ -357,15 +357,6 @@ async def test_access_line_and_measure_see_the_sent_answer():
     assert [end["route"] for end in ends[1::2]] == ["/u/{id}", "unmatched", "/livez"]
 
 
-async def test_draining_answers_close_their_connection():
-    """Clients are told to go elsewhere before the listener closes."""
-    app = application(Route(path="/", handler=hello))
-    async with client(app) as http:
-        assert "connection" not in (await http.get("/")).headers
-        app.drain.active = True
-        assert (await http.get("/")).headers["connection"] == "close"
-
-
 # -- streams ---------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from service.server.deadlines import Deadlines
+from service.server.deadlines import Deadlines, taken_back
 
 
 async def limited(deadlines: Deadlines, seconds: float) -> str:
@@ -13,12 +13,9 @@ async def limited(deadlines: Deadlines, seconds: float) -> str:
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        if not deadlines.reached(task):
+        if not deadlines.finish(task) or not taken_back():
             raise
         return "expired"
-    finally:
-        deadlines.finish(task)
-    return "done"
 
 
 async def test_each_task_expires_at_its_own_limit():
