@@ -206,7 +206,7 @@ async def test_hundred_rotations_at_a_hundred_requests_a_second_fail_none(mount)
     """Kept and new connections at once, each rotation seen by new ones."""
     begin = time.monotonic()
     with serving_tls(mount, log__access="false") as (service, port):
-        load = await rotate(service, port, mount, times=100)
+        load = await rotate(service, port, mount, times=100, kept=6)
     seconds = time.monotonic() - begin
 
     assert load.failures == []

@@ -147,6 +147,17 @@ async def test_pair_written_file_by_file_comes_to_the_new_one(mount, tmp_path):
     assert found.metrics.results[-1] == "changed"
 
 
+async def test_files_that_change_while_they_are_loaded_are_left_to_the_next_look(mount):
+    """What was read may be half of one and half of the other: it counts for nothing."""
+    async with rotating(mount) as found:
+        before = found.part.context
+        changed = found.part._reload("of others", loop=asyncio.get_running_loop())
+
+        assert not changed
+        assert found.part.context is before
+        assert found.metrics.results == []
+
+
 async def test_files_that_say_the_same_are_not_loaded(mount):
     """Events without other content make no context; asked for, it is said so."""
     async with rotating(mount) as found:
