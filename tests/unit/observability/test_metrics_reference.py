@@ -40,6 +40,8 @@ def exported():
     )
     metrics.loop_lag.labels("main")
     metrics.logins.labels("success")
+    metrics.connections.of("main").refused("bad_request")
+    metrics.connections.of("main").closed("silent")
     found = {}
     for family in metrics.registry.collect():
         labels = {key for sample in family.samples for key in sample.labels} - {"le"}

@@ -81,6 +81,17 @@ async def test_stop_waits_for_a_request_and_counts_none_cut():
     assert (answer.text, cut) == ("done", 0)
 
 
+async def test_draining_server_closes_each_connection_after_its_answer():
+    """Clients are told to go elsewhere while the listener still accepts."""
+    server = Server(application(Route(path="/", handler=hello)), ports=Ports("test"))
+    async with running(server), httpx2.AsyncClient() as http:
+        assert "connection" not in (await http.get(url(server))).headers
+        server.begin_drain()
+        answer = await http.get(url(server))
+
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+
+
 async def test_stop_cuts_what_outlives_the_grace_and_counts_it():
     """A request without an end is cancelled, and told."""
     cancelled = asyncio.Event()
