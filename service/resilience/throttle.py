@@ -171,7 +171,7 @@ class KeyedThrottle:
         # what came under other limits is worth no more than an empty bucket
         debt = min(shard.full_at(key, now, span) - now, span)
         after = debt + n / rate
-        if after > span + 1.5 / rate:
+        if after > span + _ROUNDING / rate:
             wait = after - span if n <= capacity else math.inf
             return allowance(wait, debt, capacity=capacity, rate=rate)
         shard.remember(key, now + after, now)
