@@ -2,7 +2,26 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-__all__ = ["ConnectionMetrics", "ServerConnections"]
+__all__ = ["CLOSINGS", "REFUSALS", "ConnectionMetrics", "ServerConnections"]
+
+
+REFUSALS = (
+    "bad_host",
+    "bad_request",
+    "bad_target",
+    "bad_version",
+    "body_timeout",
+    "failed",
+    "header_timeout",
+    "headers_too_large",
+    "target_too_long",
+    "too_many_connections",
+    "too_many_headers",
+)
+"""Why the listener refuses; each is exported from the start, at 0."""
+
+CLOSINGS = ("idle_timeout", "silent", "write_timeout")
+"""Why the server ends a connection."""
 
 
 class ServerConnections:
@@ -20,6 +39,10 @@ class ServerConnections:
     def __init__(self, metrics: "ConnectionMetrics", server: str) -> None:
         self._metrics = metrics
         self._server = server
+        for reason in REFUSALS:
+            metrics.refused.labels(server, reason)
+        for reason in CLOSINGS:
+            metrics.closed.labels(server, reason)
         self._open = metrics.open.labels(server)
         self._drained = metrics.drained.labels(server)
 
