@@ -9,6 +9,7 @@ Source of the headers: draft-ietf-httpapi-ratelimit-headers-10. A bucket has no 
 import math
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
 
 from service.errors import TooManyRequests
 from service.overload.refusals import Refused, retry_after
@@ -101,11 +102,15 @@ def throttling(
 
 
 def _headers(got: Allowance, settings: ThrottleSettings) -> list[tuple[bytes, bytes]]:
-    window = math.ceil(settings.burst / settings.rate)
     return [
-        (b"ratelimit-policy", b'"default";q=%d;w=%d' % (settings.burst, window)),
+        (b"ratelimit-policy", _policy(settings.burst, settings.rate)),
         (b"ratelimit", b'"default";r=%d;t=%d' % (got.remaining, math.ceil(got.reset))),
     ]
+
+
+@lru_cache(maxsize=4)
+def _policy(burst: int, rate: float) -> bytes:
+    return b'"default";q=%d;w=%d' % (burst, math.ceil(burst / rate))
 
 
 def _too_many(wait: float) -> TooManyRequests:

@@ -164,6 +164,25 @@ async def test_sleepers_are_no_overload():
     assert {each.status for each in load.answers} == {200}
 
 
+async def test_workers_count_their_refusals_together():
+    """One scrape has the sum of both, and the room of both."""
+    settings = {"throttle__enabled": "true", "throttle__burst": 1}
+    with serving(server__workers=2, throttle__rate=0.001, **settings) as service:
+        load = Load(service.ports["httpserver"])
+        for _ in range(30):
+            await load.ask("/hello", time.perf_counter())
+            await load.close()
+        refused = sum(each.status == 429 for each in load.answers)
+        async with httpx2.AsyncClient(timeout=20) as client:
+            text = (await client.get(f"{service.admin_url}/metrics")).text
+
+    series = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+    found = [v for k, v in series.items() if "refusals" in k and "throttle" in k]
+    assert refused in (28, 29)
+    assert sum(map(float, found)) == refused
+    assert float(series["httpserver_in_flight_limit"]) == 20_000
+
+
 @pytest.mark.soak
 async def test_minute_at_ten_times_the_capacity(capsys):
     """The same for 60 s, with figures; the service is back within 5 s."""
