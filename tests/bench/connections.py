@@ -4,6 +4,7 @@ memory, and requests that failed.
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 
@@ -87,8 +88,14 @@ def _row(name: str, measured: list[Measured], count: int) -> list[str]:
         f"{grown * 1000 / count:.1f}",
         f"{requests:,}",
         f"{sum(each.cpu for each in measured) / requests * 1000:.3f}",
-        f"{sum(sum(each.load.failed.values()) for each in measured):,}",
+        _failed(measured),
     ]
+
+
+def _failed(measured: list[Measured]) -> str:
+    """Return how many failed, and how."""
+    kinds = sum((Counter(each.load.failed) for each in measured), Counter())
+    return ", ".join(f"{n:,} x {kind}" for kind, n in kinds.items()) or "0"
 
 
 def _peak(measured: list[Measured]) -> float:
