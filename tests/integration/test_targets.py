@@ -43,6 +43,7 @@ def test_listed_host_is_served(hosted, host):
     assert_served(hosted, request(b"GET /hello HTTP/1.1", b"Host: " + host))
 
 
+@pytest.mark.xfail(strict=True, reason="server.hosts is read by nothing yet")
 @pytest.mark.parametrize(
     "host",
     [
@@ -70,6 +71,7 @@ def assert_misdirected(hosted, sent: bytes) -> None:
     await_value(hosted, refused("wrong_host"), before + 1)
 
 
+@pytest.mark.xfail(strict=True, reason="server.hosts is read by nothing yet")
 def test_host_of_an_absolute_target_beats_the_header(hosted):
     """A proxy's form of target: its host counts (RFC 9112 §3.2.2)."""
     good = b"GET http://one.example/hello HTTP/1.1"

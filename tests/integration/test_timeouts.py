@@ -231,7 +231,7 @@ def test_reader_that_takes_nothing_is_reset(service):
 
 @pytest.mark.xfail(
     strict=True,
-    reason="a stream that awaits nothing else goes on for ever once its client is gone, "
+    reason="a stream that awaits nothing else never ends once its client is gone, "
     "and nothing else runs: Exchange.send to a gone client does not yield",
 )
 def test_reader_that_takes_nothing_of_a_stream_is_reset():
