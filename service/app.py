@@ -27,6 +27,7 @@ from service.server.cors import cors
 from service.server.delivery import deliver
 from service.server.lifecycle import CheckedPart, Part, Phase
 from service.server.probes import Check, Health, probe_routes
+from service.server.recording import access_log, measure
 from service.server.responses import Response
 from service.server.routes import Route
 from service.server.typed_routes import TypedRoutes
@@ -183,11 +184,12 @@ def _filters(
     return [
         filters.forwarded(server.trusted_proxies),
         filters.request_id,
-        filters.access_log(AccessLog().write, wanted=_logged(store)),
-        filters.measure(metrics.http),
+        access_log(AccessLog().write, wanted=_logged(store)),
+        measure(metrics.http),
         deliver,
         filters.recover,
         filters.security_headers(),
+        filters.served_hosts(lambda: store.current.server.hosts),
         *sharing,
         filters.time_limit(lambda: store.current.server.request_timeout),
         *(each for feature in features for each in feature.filters),

@@ -10,9 +10,10 @@ import ipaddress
 import random
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
-from typing import Any, Protocol
+from http import HTTPStatus
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
@@ -24,20 +25,19 @@ from service.server.around import Around
 from service.server.context import RequestContext
 from service.server.deadlines import Deadlines, taken_back
 from service.server.heads import FixedHeaders
+from service.server.hosts import is_served
 from service.server.reading import ClientDisconnected
 from service.server.responses import Response, SentResponse
 from service.server.routes import Handler
 
 __all__ = [
     "DEFAULT_SECURITY_HEADERS",
-    "AccessLine",
-    "Observe",
-    "access_log",
+    "STATUS_CLIENT_GONE",
     "forwarded",
-    "measure",
     "recover",
     "request_id",
     "security_headers",
+    "served_hosts",
     "time_limit",
 ]
 
@@ -76,43 +76,6 @@ STATUS_CLIENT_GONE = 499
 """What the log and the metrics show for a client that left before its answer."""
 
 
-class AccessLine(Protocol):
-    """Writes one access-log line."""
-
-    def __call__(
-        self,
-        *,
-        method: str,
-        route: str,
-        path: str,
-        status: int,
-        duration: float,
-        bytes: int,  # noqa: A002 - the field's name in the log
-        client: str,
-        request_id: str,
-    ) -> None:
-        """Write the line; durations in seconds, sizes in bytes."""
-
-
-class Observe(Protocol):
-    """Measures requests."""
-
-    def begin(self) -> None:
-        """Count a request that is in flight."""
-
-    def end(
-        self,
-        *,
-        method: str,
-        route: str,
-        status: int,
-        duration: float,
-        request_bytes: int,
-        response_bytes: int,
-    ) -> None:
-        """Count a request that is answered."""
-
-
 def _identify(ctx: RequestContext) -> None:
     given = ctx.raw_header(b"x-request-id")
     if given is None or _SANE_ID.fullmatch(given) is None:
@@ -125,61 +88,6 @@ def _identify(ctx: RequestContext) -> None:
 
 request_id = Around(_identify)
 """Takes a sane `X-Request-Id`, else makes one; echoes it and binds it to the log."""
-
-
-def access_log(
-    write: AccessLine, *, wanted: Callable[[RequestContext], bool]
-) -> Filter:
-    """
-    Return the filter that writes one line per request, once it is answered.
-
-    Args:
-        write: Writes the line.
-        wanted: Whether this request is logged; probes usually are not.
-    """
-
-    def log(ctx: RequestContext) -> None:
-        if wanted(ctx):
-            write(
-                method=ctx.method,
-                route=ctx.route,
-                path=ctx.path,
-                status=ctx.status or STATUS_CLIENT_GONE,
-                duration=time.perf_counter() - ctx.began,
-                bytes=ctx.bytes_sent,
-                client=ctx.client,
-                request_id=ctx.request_id,
-            )
-
-    return Around(_nothing, log)
-
-
-def _nothing(_ctx: RequestContext) -> None:
-    """Do nothing."""
-
-
-def measure(http: Observe) -> Filter:
-    """Return the filter that measures each request under its route's template."""
-
-    def begin(_ctx: RequestContext) -> None:
-        http.begin()
-
-    def end(ctx: RequestContext) -> None:
-        http.end(
-            method=ctx.method,
-            route=ctx.route or "unmatched",
-            status=ctx.status or STATUS_CLIENT_GONE,
-            duration=time.perf_counter() - ctx.began,
-            request_bytes=_announced(ctx),
-            response_bytes=ctx.bytes_sent,
-        )
-
-    return Around(begin, end)
-
-
-def _announced(ctx: RequestContext) -> int:
-    length = ctx.raw_header(b"content-length")
-    return int(length) if length is not None and length.isdigit() else 0
 
 
 async def recover(ctx: RequestContext, following: Handler) -> Response:
@@ -261,6 +169,29 @@ def security_headers(headers: dict[str, str] | None = None) -> Filter:
         ctx.fixed_headers = secure if ctx.scheme == "https" else plain
 
     return Around(secured)
+
+
+def served_hosts(patterns: Callable[[], Sequence[str]]) -> Filter:
+    """
+    Return the filter that answers 421 for a host that is not served here.
+
+    A page of a foreign name that points at this address (DNS rebinding) gets nothing.
+    Probes are exempt: they ask by the address of the pod.
+
+    Args:
+        patterns: Gives the hosts, asked at each request; none is all.
+    """
+
+    def check(ctx: RequestContext) -> None:
+        served = patterns()
+        if not served or ctx.probe:
+            return
+        host = ctx.raw_header(b"host")
+        if host is None or not is_served(host.decode("latin-1"), served):
+            detail = "This host is not served here."
+            raise RequestError(detail, status=HTTPStatus.MISDIRECTED_REQUEST)
+
+    return Around(check)
 
 
 def forwarded(trusted: Iterable[str]) -> Filter:

@@ -8,6 +8,7 @@ from service.errors import TooManyRequests
 from service.server import filters, handlers
 from service.server.application import Application
 from service.server.delivery import deliver
+from service.server.recording import access_log, measure
 from service.server.responses import Response, StreamResponse
 from service.server.routes import Route
 from tests.support.asgi import application, client
@@ -325,10 +326,10 @@ async def test_access_line_and_measure_see_the_sent_answer():
     app = Application(
         filters=[
             filters.request_id,
-            filters.access_log(
+            access_log(
                 lambda **fields: lines.append(fields), wanted=lambda ctx: not ctx.probe
             ),
-            filters.measure(Http()),
+            measure(Http()),
             deliver,
             filters.recover,
         ],
@@ -451,3 +452,32 @@ async def test_static_files_serve_the_folder_and_nothing_else(tmp_path):
     assert again.status_code == 304
     assert page.headers.get_list("cache-control") == ["no-cache"]
     assert set(outside) <= {400, 404}
+
+
+# -- hosts -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("example.com", 200),
+        ("EXAMPLE.com:8080", 200),
+        ("api.example.com", 200),
+        ("badexample.com", 421),
+        ("example.com.evil.org", 421),
+        ("127.0.0.1", 421),
+    ],
+)
+async def test_host_that_is_not_served_is_misdirected(host, status):
+    """Names match in any case and with any port; `*.` stands for what is below."""
+    served = filters.served_hosts(lambda: ["example.com", "*.example.com"])
+    app = Application(
+        filters=[deliver, filters.recover, served], body_limit=lambda: 100
+    )
+    app.add(Route(path="/", handler=hello))
+    app.add(Route(path="/readyz", handler=hello, probe=True))
+    async with client(app) as http:
+        answer = await http.get("/", headers={"host": host})
+        probe = await http.get("/readyz", headers={"host": host})
+
+    assert (answer.status_code, probe.status_code) == (status, 200)

@@ -1,0 +1,108 @@
+"""
+The filters that write a request down: its line in the access log, and its numbers.
+
+Both look once the answer is sent, so that status and size are those of the wire.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from service.server.application import Filter
+from service.server.around import Around
+from service.server.context import RequestContext
+from service.server.filters import STATUS_CLIENT_GONE
+
+__all__ = ["AccessLine", "Observe", "access_log", "measure"]
+
+
+class AccessLine(Protocol):
+    """Writes one access-log line."""
+
+    def __call__(
+        self,
+        *,
+        method: str,
+        route: str,
+        path: str,
+        status: int,
+        duration: float,
+        bytes: int,  # noqa: A002 - the field's name in the log
+        client: str,
+        request_id: str,
+    ) -> None:
+        """Write the line; durations in seconds, sizes in bytes."""
+
+
+class Observe(Protocol):
+    """Measures requests."""
+
+    def begin(self) -> None:
+        """Count a request that is in flight."""
+
+    def end(
+        self,
+        *,
+        method: str,
+        route: str,
+        status: int,
+        duration: float,
+        request_bytes: int,
+        response_bytes: int,
+    ) -> None:
+        """Count a request that is answered."""
+
+
+def access_log(
+    write: AccessLine, *, wanted: Callable[[RequestContext], bool]
+) -> Filter:
+    """
+    Return the filter that writes one line per request, once it is answered.
+
+    Args:
+        write: Writes the line.
+        wanted: Whether this request is logged; probes usually are not.
+    """
+
+    def log(ctx: RequestContext) -> None:
+        if wanted(ctx):
+            write(
+                method=ctx.method,
+                route=ctx.route,
+                path=ctx.path,
+                status=ctx.status or STATUS_CLIENT_GONE,
+                duration=time.perf_counter() - ctx.began,
+                bytes=ctx.bytes_sent,
+                client=ctx.client,
+                request_id=ctx.request_id,
+            )
+
+    return Around(_nothing, log)
+
+
+def _nothing(_ctx: RequestContext) -> None:
+    """Do nothing."""
+
+
+def measure(http: Observe) -> Filter:
+    """Return the filter that measures each request under its route's template."""
+
+    def begin(_ctx: RequestContext) -> None:
+        http.begin()
+
+    def end(ctx: RequestContext) -> None:
+        http.end(
+            method=ctx.method,
+            route=ctx.route or "unmatched",
+            status=ctx.status or STATUS_CLIENT_GONE,
+            duration=time.perf_counter() - ctx.began,
+            request_bytes=_announced(ctx),
+            response_bytes=ctx.bytes_sent,
+        )
+
+    return Around(begin, end)
+
+
+def _announced(ctx: RequestContext) -> int:
+    length = ctx.raw_header(b"content-length")
+    return int(length) if length is not None and length.isdigit() else 0
