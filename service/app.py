@@ -187,7 +187,6 @@ def _filters(
         access_log(AccessLog().write, wanted=_logged(store)),
         measure(metrics.http),
         deliver,
-        filters.recover,
         filters.security_headers(),
         filters.served_hosts(lambda: store.current.server.hosts),
         *sharing,
@@ -215,7 +214,6 @@ def _admin(health: Health, metrics: Metrics) -> Application:
         filters=[
             filters.request_id,
             deliver,
-            filters.recover,
             filters.security_headers(),
         ],
         body_limit=lambda: 0,

@@ -73,6 +73,8 @@ class SettingsStore:
     ) -> None:
         snapshot = sources.read()
         self._loaded = load(sources, snapshot=snapshot)
+        # an attribute, not a property: it is read several times at every request
+        self.current: Settings = self._loaded.settings
         self._sources = sources.settled(snapshot)
         self._fingerprint = snapshot.fingerprint
         self._waiting: dict[str, Any] = {}
@@ -89,11 +91,6 @@ class SettingsStore:
             base=settings, environ={}, default_config=None, default_secrets=None
         )
         return cls(nowhere)
-
-    @property
-    def current(self) -> Settings:
-        """The settings in force."""
-        return self._loaded.settings
 
     @property
     def origins(self) -> Mapping[str, str]:
@@ -193,6 +190,7 @@ class SettingsStore:
             self._metrics.reloaded("failed")
             return False
         self._loaded, self._problems = new, ()
+        self.current = new.settings
         self._tell_waiting(found.settings)
         changed = _differing(old.settings, new.settings)
         self._metrics.reloaded("changed" if changed else "unchanged")

@@ -1,17 +1,21 @@
 """The three filters and what they share, put together from settings and metrics."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypedDict
 
 from service.feature import Core, Feature
 from service.observability.logging import get_logger
 from service.observability.overload_metrics import OverloadMetrics
 from service.overload.bulkheads import Bulkheads, partition
 from service.overload.heartbeat import Heartbeat
+from service.overload.refusals import Refused
 from service.overload.shedding import bounds_of, shedder_of, shedding
-from service.overload.throttling import throttling
+from service.overload.throttling import local_throttling, throttling
 from service.resilience.load_shedder import LoadShedder
-from service.resilience.throttle import Allowance, KeyedThrottle
-from service.settings import Settings
+from service.resilience.throttle import KeyedThrottle
+from service.server.application import Filter
+from service.server.context import RequestContext
+from service.settings import Settings, ThrottleSettings
 
 __all__ = ["Overload", "feature"]
 
@@ -20,6 +24,12 @@ def feature(core: Core) -> Feature:
     """Return the filters: shed first, since it costs least, then throttle and part."""
     overload = Overload(core)
     return Feature(filters=overload.filters, parts=[overload])
+
+
+class _Throttling(TypedDict):
+    settings: Callable[[], ThrottleSettings]
+    authenticate: list[Callable[[RequestContext], str | None]]
+    refused: Refused
 
 
 class Overload:
@@ -59,12 +69,7 @@ class Overload:
                 wait=wait,
                 refused=metrics.refused,
             ),
-            throttling(
-                self._acquire(settings),
-                settings=lambda: core.store.current.throttle,
-                authenticate=core.authenticate,
-                refused=metrics.refused,
-            ),
+            self._throttling(settings),
             partition(self._bulkheads, wait=wait, refused=metrics.refused),
         ]
         core.store.subscribe(self._reloaded)
@@ -80,28 +85,29 @@ class Overload:
         if self._close is not None:
             await self._close()
 
-    def _acquire(self, settings: Settings) -> Callable[[str], Awaitable[Allowance]]:
-        """Return what takes a token: here, or in the store that replicas share."""
-        throttle, url = self._throttle, settings.throttle.store
+    def _throttling(self, settings: Settings) -> Filter:
+        """Return the throttle that counts here, or in the store replicas share."""
+        core, url = self._core, settings.throttle.store
+        known: _Throttling = {
+            "settings": lambda: core.store.current.throttle,
+            "authenticate": core.authenticate,
+            "refused": self._metrics.refused,
+        }
         if url is None:
-
-            async def acquire(key: str) -> Allowance:
-                return throttle.acquire(key)
-
-            return acquire
+            return local_throttling(self._throttle.acquire, **known)
         # the client of the store takes a tenth of a second to import
         from service.resilience.shared_throttle import SharedThrottle
 
         shared = SharedThrottle.at(
             url.get_secret_value(),
             limits=self._limits,
-            local=throttle,
+            local=self._throttle,
             timeout=lambda: self._core.store.current.throttle.store_timeout,
             observer=_StoreLog(self._metrics),
             prefix=f"{settings.server.name}:throttle:",
         )
         self._close = shared.close
-        return shared.acquire
+        return throttling(shared.acquire, **known)
 
     def _limits(self) -> tuple[float, float]:
         throttle = self._core.store.current.throttle

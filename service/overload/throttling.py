@@ -15,12 +15,13 @@ from service.errors import TooManyRequests
 from service.overload.refusals import Refused, retry_after
 from service.resilience.throttle import Allowance
 from service.server.application import Filter
+from service.server.around import Around
 from service.server.context import RequestContext
 from service.server.responses import Response
 from service.server.routes import Handler
 from service.settings import ThrottleSettings
 
-__all__ = ["address_key", "client_key", "throttling"]
+__all__ = ["address_key", "client_key", "local_throttling", "throttling"]
 
 Acquire = Callable[[str], Awaitable[Allowance]]
 """Takes a token of a key."""
@@ -82,23 +83,42 @@ def throttling(
         refused: Counts.
     """
 
-    def throttle(ctx: RequestContext, following: Handler) -> Awaitable[Response]:
+    async def throttle(ctx: RequestContext, following: Handler) -> Response:
         now = settings()
-        if not now.enabled or ctx.probe:
-            return following(ctx)
-        return limited(ctx, following, now)
-
-    async def limited(
-        ctx: RequestContext, following: Handler, now: ThrottleSettings
-    ) -> Response:
-        got = await acquire(client_key(ctx, authenticate if now.key == "user" else ()))
-        ctx.response_headers += _headers(got, now)
-        if got.wait > 0:
-            refused("throttle", ctx.priority)
-            return ctx.write_problem(_too_many(got.wait))
+        if now.enabled and not ctx.probe:
+            key = client_key(ctx, authenticate if now.key == "user" else ())
+            _granted(ctx, await acquire(key), now, refused)
         return await following(ctx)
 
     return throttle
+
+
+def local_throttling(
+    acquire: Callable[[str], Allowance],
+    *,
+    settings: Callable[[], ThrottleSettings],
+    authenticate: Iterable[Callable[[RequestContext], str | None]],
+    refused: Refused,
+) -> Filter:
+    """Return what `throttling` does, for a count that needs no waiting."""
+
+    def throttle(ctx: RequestContext) -> None:
+        now = settings()
+        if now.enabled and not ctx.probe:
+            key = client_key(ctx, authenticate if now.key == "user" else ())
+            _granted(ctx, acquire(key), now, refused)
+
+    return Around(throttle)
+
+
+def _granted(
+    ctx: RequestContext, got: Allowance, settings: ThrottleSettings, refused: Refused
+) -> None:
+    """Tell the client what is left; raise when that is nothing."""
+    ctx.response_headers += _headers(got, settings)
+    if got.wait > 0:
+        refused("throttle", ctx.priority)
+        raise _too_many(got.wait)
 
 
 def _headers(got: Allowance, settings: ThrottleSettings) -> list[tuple[bytes, bytes]]:

@@ -5,7 +5,7 @@ A filter that is a coroutine around the next costs a small request a microsecond
 Those that only look, note or count need none: neighbours in the chain run as one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from service.server.context import RequestContext
@@ -25,10 +25,10 @@ class Around:
     Attributes:
         enter: Called with each request; what it raises is the end of the request.
         leave: Called when the rest of the chain is through, whatever it came to, and
-            only if `enter` has returned.
+            only if `enter` has not raised.
     """
 
-    enter: Step
+    enter: Step | None = None
     leave: Step | None = None
 
 
@@ -40,7 +40,9 @@ def joined(arounds: Sequence[Around], following: Handler) -> Handler:
         arounds: Innermost first.
         following: The rest of the chain.
     """
-    enters = [each.enter for each in reversed(arounds)]
+    if not any(each.leave for each in arounds):
+        return _entered(arounds, following)
+    enters = [each.enter or _nothing for each in reversed(arounds)]
     # by the number of those entered, innermost first
     leaves = [
         [each.leave for each in arounds[len(arounds) - entered :] if each.leave]
@@ -59,3 +61,19 @@ def joined(arounds: Sequence[Around], following: Handler) -> Handler:
                 leave(ctx)
 
     return run
+
+
+def _entered(arounds: Sequence[Around], following: Handler) -> Handler:
+    """Return a handler that only enters *arounds*: no coroutine is needed for that."""
+    enters = [each.enter for each in reversed(arounds) if each.enter]
+
+    def run(ctx: RequestContext) -> Awaitable[Response]:
+        for enter in enters:
+            enter(ctx)
+        return following(ctx)
+
+    return run
+
+
+def _nothing(_ctx: RequestContext) -> None:
+    """Do nothing."""

@@ -13,6 +13,7 @@ from typing import Any
 from service.server.context import RequestContext
 from service.server.exchange import Exchange
 from service.server.heads import FixedHeaders
+from service.server.recovery import recovered
 from service.server.responses import Response, StreamResponse
 
 __all__ = ["deliver", "recording_send", "write"]
@@ -32,13 +33,31 @@ async def deliver(
     """
     Send the answer: the filter that parts those before it from those after it.
 
-    Filters before it in the list see a request whose answer is already sent; filters
-    after it may still change or replace the answer.
+    Filters before it in the list see a request whose answer is already sent, whatever
+    went wrong; filters after it may still change or replace the answer.
     """
-    response = await following(ctx)
-    if not response.started:
+    try:
+        response = await following(ctx)
+    except BaseException as error:  # noqa: BLE001 - the last resort (ASVS 16.5.4)
+        response = recovered(ctx, error)
+    if response.started:
+        return response
+    if type(response) is Response and isinstance(ctx.send, Exchange):
+        _respond(ctx, ctx.send, response)
+    else:
         await write(ctx, response)
     return response
+
+
+def _respond(ctx: RequestContext, exchange: Exchange, response: Response) -> None:
+    """Send a complete answer by the listener's short way."""
+    status, body = response.status, response.body
+    ctx.status = status
+    headers, fixed = _parted(ctx, response.headers)
+    exchange.respond(status, headers, body, fixed)
+    if ctx.method != "HEAD" and status not in _BODILESS:
+        ctx.bytes_sent = len(body)
+    ctx.finished = True
 
 
 async def write(ctx: RequestContext, response: Response) -> None:
@@ -46,36 +65,29 @@ async def write(ctx: RequestContext, response: Response) -> None:
     if isinstance(response, StreamResponse):
         await _write_stream(ctx, response)
         return
-    body = response.body
-    if isinstance(ctx.send, Exchange):
-        ctx.status = response.status
-        headers, fixed = _parted(ctx, response.headers)
-        ctx.send.respond(response.status, headers, body, fixed)
-    else:
-        headers = head(ctx, response.headers)
-        if response.status not in _BODILESS:
-            headers.append((b"content-length", b"%d" % len(body)))
-        await _start(ctx, response.status, headers)
-        if ctx.method == "HEAD" or response.status in _BODILESS:
-            body = b""
-        await ctx.send({"type": "http.response.body", "body": body})
-    if ctx.method != "HEAD" and response.status not in _BODILESS:
-        ctx.bytes_sent = len(body)
+    headers, body = head(ctx, response.headers), response.body
+    if response.status not in _BODILESS:
+        headers.append((b"content-length", b"%d" % len(body)))
+    await _start(ctx, response.status, headers)
+    if ctx.method == "HEAD" or response.status in _BODILESS:
+        body = b""
+    await ctx.send({"type": "http.response.body", "body": body})
+    ctx.bytes_sent = len(body)
     ctx.finished = True
 
 
 def _parted(ctx: RequestContext, headers: Pairs) -> tuple[Pairs, FixedHeaders | None]:
     """Return what `head` does, with the ready part apart when it is all wanted."""
     fixed = ctx.fixed_headers
-    names = [name for name, _ in headers]
-    if fixed is not None and not fixed.names.isdisjoint(names):
-        return head(ctx, headers), None
-    added = [
-        pair
-        for pair in ctx.response_headers
-        if pair[0] not in names or pair[0] in _LISTS
-    ]
-    return headers + added, fixed
+    if fixed is not None:
+        for name, _ in headers:
+            if name in fixed.names:
+                return head(ctx, headers), None
+    for added, _ in ctx.response_headers:
+        for name, _ in headers:
+            if name == added:
+                return _merged(ctx, headers), fixed
+    return headers + ctx.response_headers, fixed
 
 
 async def _write_stream(ctx: RequestContext, response: StreamResponse) -> None:
@@ -131,14 +143,16 @@ async def _start(ctx: RequestContext, status: int, headers: Pairs) -> None:
 
 def head(ctx: RequestContext, headers: Pairs) -> Pairs:
     """Return *headers* and those the filters asked for; the handler's own win."""
-    names = {name for name, _ in headers}
-    fixed = ctx.fixed_headers.pairs if ctx.fixed_headers is not None else []
-    added = [
-        each
-        for each in (*ctx.response_headers, *fixed)
-        if each[0] not in names or each[0] in _LISTS
-    ]
-    return [*headers, *added]
+    merged = _merged(ctx, headers)
+    if ctx.fixed_headers is not None:
+        names = {name for name, _ in headers}
+        merged += [pair for pair in ctx.fixed_headers.pairs if pair[0] not in names]
+    return merged
+
+
+def _merged(ctx: RequestContext, headers: Pairs) -> Pairs:
+    names = {name for name, _ in headers} - _LISTS
+    return [*headers, *(pair for pair in ctx.response_headers if pair[0] not in names)]
 
 
 def recording_send(ctx: RequestContext) -> Callable[[Any], Awaitable[None]]:

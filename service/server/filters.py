@@ -5,7 +5,6 @@ Each is a function of a context and the rest of the chain, or makes one from wha
 needs; none knows another.
 """
 
-import asyncio
 import ipaddress
 import random
 import re
@@ -13,28 +12,20 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from http import HTTPStatus
-from typing import Any
 
-from starlette.exceptions import HTTPException
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
-from service.errors import DeadlineExceeded, RequestError
-from service.observability.logging import get_logger
+from service.errors import RequestError
 from service.server.application import Filter
 from service.server.around import Around
 from service.server.context import RequestContext
-from service.server.deadlines import Deadlines, taken_back
+from service.server.deadlines import Deadlines
 from service.server.heads import FixedHeaders
 from service.server.hosts import is_served
-from service.server.reading import ClientDisconnected
-from service.server.responses import Response, SentResponse
-from service.server.routes import Handler
 
 __all__ = [
     "DEFAULT_SECURITY_HEADERS",
-    "STATUS_CLIENT_GONE",
     "forwarded",
-    "recover",
     "request_id",
     "security_headers",
     "served_hosts",
@@ -70,11 +61,6 @@ Source: https://owasp.org/www-project-secure-headers/, whose list is compared in
 
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
-_TOO_LATE = "The handler did not answer in time."
-
-STATUS_CLIENT_GONE = 499
-"""What the log and the metrics show for a client that left before its answer."""
-
 
 def _identify(ctx: RequestContext) -> None:
     given = ctx.raw_header(b"x-request-id")
@@ -90,46 +76,9 @@ request_id = Around(_identify)
 """Takes a sane `X-Request-Id`, else makes one; echoes it and binds it to the log."""
 
 
-async def recover(ctx: RequestContext, following: Handler) -> Response:
-    """
-    Make an answer of whatever goes wrong: never a trace to the client.
-
-    A failure after the head was sent cuts the connection, so that the client sees that
-    the answer is not whole.
-    """
-    try:
-        return await following(ctx)
-    except RequestError as error:
-        return _answer(ctx, ctx.write_problem(error), error)
-    except HTTPException as error:
-        problem = RequestError(status=error.status_code, headers=error.headers)
-        return _answer(ctx, ctx.write_problem(problem), error)
-    except ClientDisconnected:
-        return SentResponse(status=STATUS_CLIENT_GONE)
-    except asyncio.CancelledError as error:
-        if not ctx.timed_out or not taken_back():
-            raise
-        return _answer(ctx, ctx.write_problem(DeadlineExceeded(_TOO_LATE)), error)
-    except Exception as error:  # noqa: BLE001 - the last resort (ASVS 16.5.4)
-        _log().error("request_failed", route=ctx.route, exc_info=error)
-        return _answer(ctx, ctx.internal_error(), error)
-
-
-def _answer(ctx: RequestContext, response: Response, error: BaseException) -> Response:
-    if ctx.finished:
-        return SentResponse(status=ctx.status)
-    if ctx.started:
-        raise error
-    return response
-
-
-def _log() -> Any:
-    return get_logger("httpserver.server")
-
-
 def time_limit(seconds: Callable[[], float]) -> Filter:
     """
-    Return the filter that ends a handler that takes too long: `recover` answers 504.
+    Return the filter that ends a handler that takes too long; `deliver` answers 504.
 
     The handler is cancelled. A stream that a core handler returned is sent after this
     filter and has no limit here.

@@ -11,7 +11,7 @@ from typing import Protocol
 from service.server.application import Filter
 from service.server.around import Around
 from service.server.context import RequestContext
-from service.server.filters import STATUS_CLIENT_GONE
+from service.server.recovery import STATUS_CLIENT_GONE
 
 __all__ = ["AccessLine", "Observe", "access_log", "measure"]
 
@@ -77,18 +77,12 @@ def access_log(
                 request_id=ctx.request_id,
             )
 
-    return Around(_nothing, log)
-
-
-def _nothing(_ctx: RequestContext) -> None:
-    """Do nothing."""
+    return Around(leave=log)
 
 
 def measure(http: Observe) -> Filter:
     """Return the filter that measures each request under its route's template."""
-
-    def begin(_ctx: RequestContext) -> None:
-        http.begin()
+    begin = http.begin
 
     def end(ctx: RequestContext) -> None:
         http.end(
@@ -96,11 +90,11 @@ def measure(http: Observe) -> Filter:
             route=ctx.route or "unmatched",
             status=ctx.status or STATUS_CLIENT_GONE,
             duration=time.perf_counter() - ctx.began,
-            request_bytes=_announced(ctx),
+            request_bytes=0 if ctx.method == "GET" else _announced(ctx),
             response_bytes=ctx.bytes_sent,
         )
 
-    return Around(begin, end)
+    return Around(lambda _ctx: begin(), end)
 
 
 def _announced(ctx: RequestContext) -> int:

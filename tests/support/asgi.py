@@ -20,7 +20,6 @@ def application(
         filters=[
             filters.request_id,
             deliver,
-            filters.recover,
             filters.security_headers(),
             filters.time_limit(lambda: limit),
             *extra,

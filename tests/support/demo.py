@@ -21,7 +21,7 @@ KEY = SecretStr("k" * 32)
 def application(found):
     """Return an application of *found* routes that takes bodies as large as any."""
     app = Application(
-        filters=[filters.request_id, deliver, filters.recover],
+        filters=[filters.request_id, deliver],
         body_limit=lambda: 1_000_000,
     )
     app.add(*found)

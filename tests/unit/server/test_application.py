@@ -331,7 +331,6 @@ async def test_access_line_and_measure_see_the_sent_answer():
             ),
             measure(Http()),
             deliver,
-            filters.recover,
         ],
         body_limit=lambda: 10,
     )
@@ -471,9 +470,7 @@ async def test_static_files_serve_the_folder_and_nothing_else(tmp_path):
 async def test_host_that_is_not_served_is_misdirected(host, status):
     """Names match in any case and with any port; `*.` stands for what is below."""
     served = filters.served_hosts(lambda: ["example.com", "*.example.com"])
-    app = Application(
-        filters=[deliver, filters.recover, served], body_limit=lambda: 100
-    )
+    app = Application(filters=[deliver, served], body_limit=lambda: 100)
     app.add(Route(path="/", handler=hello))
     app.add(Route(path="/readyz", handler=hello, probe=True))
     async with client(app) as http:
