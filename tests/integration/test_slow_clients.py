@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from tests.support.attack import assert_unharmed, attacked
-from tests.support.scrape import await_value, resident_bytes
+from tests.support.scrape import await_resident, await_value, resident_bytes
 from tests.support.slow_clients import KINDS, attack
 
 MIB = 1024 * 1024
@@ -104,7 +104,7 @@ async def test_sixty_slow_clients_are_gone_in_time_and_nobody_else_notices():
         assert others.failures == []
         assert min(others.requests, others.probes) > 20
         await_value(service, "http_requests_in_flight", 0)
-        assert resident_bytes(service) - before < GROWTH
+        await_resident(service, before + GROWTH)
         assert_unharmed(service)
 
 
@@ -125,7 +125,7 @@ async def test_500_slow_clients_for_a_minute_leave_nothing_behind():
                 waves += 1
         assert others.failures == []
         await_value(service, "http_requests_in_flight", 0)
-        growth = resident_bytes(service) - before
+        growth = await_resident(service, before + GROWTH) - before
         figures = {
             "waves": waves,
             "requests": others.requests,
@@ -134,5 +134,4 @@ async def test_500_slow_clients_for_a_minute_leave_nothing_behind():
             "growth_mib": round(growth / MIB, 1),
         }
         print(json.dumps(figures))  # noqa: T201 - the soak's figures
-        assert growth < GROWTH
         assert_unharmed(service)

@@ -7,7 +7,7 @@ import httpx2
 
 from tests.support.process import ServiceProcess
 
-__all__ = ["await_value", "resident_bytes", "value"]
+__all__ = ["await_resident", "await_value", "resident_bytes", "value"]
 
 
 def value(service: ServiceProcess, series: str) -> float:
@@ -38,3 +38,14 @@ def resident_bytes(service: ServiceProcess) -> int:
     status = Path(f"/proc/{service.process.pid}/status").read_text()
     line = next(each for each in status.splitlines() if each.startswith("VmRSS"))
     return int(line.split()[1]) * 1024
+
+
+def await_resident(
+    service: ServiceProcess, bound: float, *, limit: float = 20.0
+) -> int:
+    """Wait until the process has no more than *bound* bytes resident; return them."""
+    end = time.monotonic() + limit
+    while (found := resident_bytes(service)) > bound:
+        assert time.monotonic() < end, f"{found} bytes are resident, not {bound:.0f}"
+        time.sleep(0.1)
+    return found
