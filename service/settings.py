@@ -348,9 +348,9 @@ class ThrottleSettings(_Section):
     max_clients: int = Field(
         1_000_000, description="Clients that are remembered at once.", ge=1
     )
-    store: SecretStr | None = Field(
+    store: SecretStr | None = live(
         None,
-        description="URL of a server that speaks the Redis protocol, such as "
+        "URL of a server that speaks the Redis protocol, such as "
         "`redis://cache:6379/0`, where all replicas count together. Without: each "
         "process counts for itself.",
     )

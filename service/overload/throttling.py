@@ -10,21 +10,26 @@ import math
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
+from typing import Protocol
 
 from service.errors import TooManyRequests
 from service.overload.refusals import Refused, retry_after
-from service.resilience.throttle import Allowance
+from service.resilience.throttle import Allowance, KeyedThrottle
 from service.server.application import Filter
-from service.server.around import Around
 from service.server.context import RequestContext
 from service.server.responses import Response
 from service.server.routes import Handler
 from service.settings import ThrottleSettings
 
-__all__ = ["address_key", "client_key", "local_throttling", "throttling"]
+__all__ = ["address_key", "client_key", "throttling"]
 
-Acquire = Callable[[str], Awaitable[Allowance]]
-"""Takes a token of a key."""
+
+class SharedCount(Protocol):
+    """Counts for all replicas."""
+
+    async def acquire(self, key: str) -> Allowance:
+        """Take a token of *key* if it is there."""
+
 
 _MAPPED = bytes(10) + b"\xff\xff"
 """What an IPv4 address in IPv6's form begins with (RFC 4291 §2.5.5.2)."""
@@ -66,8 +71,9 @@ def client_key(
 
 
 def throttling(
-    acquire: Acquire,
+    local: KeyedThrottle,
     *,
+    shared: Callable[[], SharedCount | None] = lambda: None,
     settings: Callable[[], ThrottleSettings],
     authenticate: Iterable[Callable[[RequestContext], str | None]],
     refused: Refused,
@@ -76,39 +82,32 @@ def throttling(
     Return the filter that answers 429 to a client above its rate; probes always pass.
 
     Args:
-        acquire: Takes a token.
+        local: Counts in this process.
+        shared: Gives what counts for all replicas, if there is such.
         settings: Gives the settings as they are now.
         authenticate: Each returns the user of a request, or None; asked when a client
             is its user.
         refused: Counts.
     """
 
-    async def throttle(ctx: RequestContext, following: Handler) -> Response:
+    def throttle(ctx: RequestContext, following: Handler) -> Awaitable[Response]:
         now = settings()
-        if now.enabled and not ctx.probe:
-            key = client_key(ctx, authenticate if now.key == "user" else ())
-            _granted(ctx, await acquire(key), now, refused)
+        if not now.enabled or ctx.probe:
+            return following(ctx)
+        key = client_key(ctx, authenticate if now.key == "user" else ())
+        store = shared()
+        if store is not None:
+            return together(ctx, following, store.acquire(key))
+        _granted(ctx, local.acquire(key), now, refused)
+        return following(ctx)
+
+    async def together(
+        ctx: RequestContext, following: Handler, asked: Awaitable[Allowance]
+    ) -> Response:
+        _granted(ctx, await asked, settings(), refused)
         return await following(ctx)
 
     return throttle
-
-
-def local_throttling(
-    acquire: Callable[[str], Allowance],
-    *,
-    settings: Callable[[], ThrottleSettings],
-    authenticate: Iterable[Callable[[RequestContext], str | None]],
-    refused: Refused,
-) -> Filter:
-    """Return what `throttling` does, for a count that needs no waiting."""
-
-    def throttle(ctx: RequestContext) -> None:
-        now = settings()
-        if now.enabled and not ctx.probe:
-            key = client_key(ctx, authenticate if now.key == "user" else ())
-            _granted(ctx, acquire(key), now, refused)
-
-    return Around(throttle)
 
 
 def _granted(

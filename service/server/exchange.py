@@ -124,7 +124,9 @@ class Exchange:
         elif kind == "http.response.body":
             more = message.get("more_body", False)
             self.write(message.get("body", b""), more=more)
-            if more and not self.gone:
+            if self.gone:
+                await asyncio.sleep(0)  # else who awaits nothing else never lets go
+            elif more:
                 await self._connection.writable()
         else:
             msg = f"unexpected message {kind!r}"

@@ -272,6 +272,8 @@ class HttpProtocol(RequestReader):
         if self._stuck(now, limits.write_timeout):
             self.guard.observer.closed("write_timeout")
             self._reset()
+        elif self._reading_paused and self._phase != DEAF:
+            return  # what is late is late because of us
         elif self._phase == IDLE:
             if 0 < limits.idle_timeout < now - self._since:
                 self._close_quietly("idle_timeout")
@@ -279,7 +281,7 @@ class HttpProtocol(RequestReader):
             if 0 < limits.header_timeout < now - self._since:
                 self._head_is_late()
         elif self._phase == BODY:
-            if not self._reading_paused and self._is_slow(now, limits):
+            if self._is_slow(now, limits):
                 self.refuse(_BODY_TIMEOUT, self._incoming)
         elif self._phase == DEAF and now - self._since > LINGER:
             self.transport.close()

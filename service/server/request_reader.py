@@ -183,7 +183,8 @@ class RequestReader(FlowControlled):
             self,
             scope,
             keep_alive=version == "1.1" and parser.should_keep_alive(),
-            waits_for_continue=watched.get(b"expect", b"").lower() == b"100-continue",
+            waits_for_continue=version == "1.1"
+            and watched.get(b"expect", b"").lower() == b"100-continue",
         )
 
     def _received(self) -> float:

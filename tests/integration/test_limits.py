@@ -244,7 +244,6 @@ def test_trailers_never_become_headers(service):
     )
 
 
-@pytest.mark.xfail(strict=True, reason="it is sent 100 Continue")
 def test_continue_is_not_sent_to_http_1_0(service):
     """A client of 1.0 does not know interim answers (RFC 9110 §10.1.1)."""
     line = b"POST /body HTTP/1.0"

@@ -223,10 +223,6 @@ def test_late_body_behind_a_busy_request_is_refused_once():
         assert_unharmed(running)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a head that waits in the kernel while reading is paused is called late",
-)
 def test_pipeline_that_takes_longer_than_a_head_may_is_answered_whole(service):
     """While the service does not read, the time is not the client's."""
     with RawConnection(service.ports["httpserver"]) as connection:
@@ -243,11 +239,6 @@ def test_reader_that_takes_nothing_is_reset(service):
     assert_reader_is_reset(service, b"/large")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a stream that awaits nothing else never ends once its client is gone, "
-    "and nothing else runs: Exchange.send to a gone client does not yield",
-)
 def test_reader_that_takes_nothing_of_a_stream_is_reset():
     """A stream that waits for its reader alone ends with it."""
     with attacked(server__write_timeout=1) as running:
