@@ -9,6 +9,7 @@ own router would try every route in turn.
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
@@ -38,6 +39,9 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
+_Handlers = tuple[dict[Any, Any], dict[int, Any]]
+"""Exception handlers by class and by status, as Starlette keeps them in the scope."""
+
 _CONTEXT = "httpserver.context"
 _SELECTED = "httpserver.selected"
 
@@ -63,6 +67,7 @@ class TypedRoutes:
     def __init__(self, *, title: str, version: str, **options: Any) -> None:
         self.api = FastAPI(title=title, version=version, **options)
         self.api.router.routes.insert(0, _Selected())
+        self._handlers: _Handlers | None = None
         for kind, handler in (
             (RequestError, _on_request_error),
             (RefusedBody, _on_refused_body),
@@ -100,14 +105,50 @@ class TypedRoutes:
         self, path: str, methods: tuple[str, ...], context: RouteContext
     ) -> CoreRoute:
         model = BodyModel.of(context)
+        mounted = isinstance(context.original_route, Mount)
 
         async def typed(ctx: RequestContext) -> Response:
-            ctx.scope[_CONTEXT] = ctx
-            ctx.scope[_SELECTED] = context
-            await self.api(ctx.scope, checked_receive(ctx, model), recording_send(ctx))
+            scope, receive = ctx.scope, checked_receive(ctx, model)
+            scope[_CONTEXT] = ctx
+            handlers = None if mounted else self._short_way()
+            if handlers is None:
+                scope[_SELECTED] = context
+                await self.api(scope, receive, recording_send(ctx))
+            else:
+                scope["app"], scope["router"] = self.api, self.api.router
+                scope["starlette.exception_handlers"] = handlers
+                _select(scope, context)
+                async with AsyncExitStack() as files:
+                    scope["fastapi_middleware_astack"] = files
+                    await context.app(scope, receive, recording_send(ctx))
             return SentResponse(status=ctx.status)
 
         return CoreRoute(path=path, methods=methods, handler=typed)
+
+    def _short_way(self) -> _Handlers | None:
+        """
+        Return the exception handlers for a route that runs without FastAPI's stack.
+
+        Its layers of middleware catch what our own filters catch, limit what is
+        limited, and look for a telemetry that is not there, for a good part of a small
+        request. They are needed where an application has added to them; None then.
+        """
+        api = self.api
+        if (
+            api.user_middleware
+            or api.exception_handlers.get(Exception) != _on_exception
+        ):
+            return None
+        if self._handlers is None:
+            by_status: dict[int, Any] = {}
+            by_class: dict[Any, Any] = {}
+            for key, handler in api.exception_handlers.items():
+                if isinstance(key, int):
+                    by_status[key] = handler
+                elif key is not Exception:
+                    by_class[key] = handler
+            self._handlers = by_class, by_status
+        return self._handlers
 
 
 class _Selected(BaseRoute):
@@ -124,14 +165,19 @@ class _Selected(BaseRoute):
             scope.update(context.matches(scope)[1])
             await context.handle(scope, receive, send)
             return
-        params = scope[_CONTEXT].path_params
-        convertors = context.param_convertors
-        scope["path_params"] = {
-            name: convertors[name].convert(value) for name, value in params.items()
-        }
-        scope["endpoint"] = context.endpoint
-        scope["route"] = context.original_route
+        _select(scope, context)
         await context.app(scope, receive, send)
+
+
+def _select(scope: Scope, context: RouteContext) -> None:
+    """Note in *scope* what FastAPI's router would have found."""
+    params = scope[_CONTEXT].path_params
+    convertors = context.param_convertors
+    scope["path_params"] = {
+        name: convertors[name].convert(value) for name, value in params.items()
+    }
+    scope["endpoint"] = context.endpoint
+    scope["route"] = context.original_route
 
 
 def _describe(document: dict[str, Any], route: CoreRoute) -> None:
