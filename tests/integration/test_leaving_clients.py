@@ -57,8 +57,8 @@ MIDST = {
         b"Content-Type: multipart/form-data; boundary=x",
         body=b"--x\r\nContent",
     ),
-    "waiting": get(b"/delay/5"),
-    "pipelined": get(b"/delay/5") * 5,
+    "waiting": get(b"/delay/1"),
+    "pipelined": get(b"/delay/1") * 5,
     "large_answer": get(b"/large"),
     "stream": get(b"/stream"),
 }
@@ -67,7 +67,7 @@ MIDST = {
 @pytest.mark.parametrize("leave", LEAVES)
 @pytest.mark.parametrize("midst", MIDST)
 def test_client_that_leaves_is_forgotten(service, midst, leave):
-    """Whatever was going on ends before its own time would have come."""
+    """Its connection is forgotten, and its request once the handler is done."""
     connections = [RawConnection(service.ports["httpserver"]) for _ in range(5)]
     for connection in connections:
         connection.send(MIDST[midst])
