@@ -160,12 +160,21 @@ def recording_send(ctx: RequestContext) -> Callable[[Any], Awaitable[None]]:
 
     async def send(message: Any) -> None:
         if message["type"] == "http.response.start":
-            ctx.status = message["status"]
-            message["headers"] = head(ctx, list(message.get("headers", ())))
-        elif message["type"] == "http.response.body":
+            await _start_recorded(ctx, message)
+            return
+        if message["type"] == "http.response.body":
             if ctx.method != "HEAD":
                 ctx.bytes_sent += len(message.get("body", b""))
             ctx.finished = not message.get("more_body", False)
         await ctx.send(message)
 
     return send
+
+
+async def _start_recorded(ctx: RequestContext, message: Any) -> None:
+    ctx.status = message["status"]
+    headers = list(message.get("headers", ()))
+    if isinstance(ctx.send, Exchange):
+        ctx.send.start(ctx.status, *_parted(ctx, headers))
+    else:
+        await ctx.send({**message, "headers": head(ctx, headers)})

@@ -73,7 +73,7 @@ def _begun(
     """Return a task that begins at once, where Python can do that."""
     if sys.version_info >= (3, 12):
         return asyncio.Task(running, loop=loop, eager_start=True)
-    return loop.create_task(running)
+    return asyncio.Task(running, loop=loop)
 
 
 class HttpProtocol(RequestReader):
