@@ -115,7 +115,8 @@ def create_service(
             part_names=tuple(map(_part_name, FEATURES)),
         )
     )
-    parts: list[Part] = [lag]
+    log = AccessLog()
+    parts: list[Part] = [log, lag]
     certificates = _certificates(store, metrics)
     if certificates is not None:
         parts.append(certificates)
@@ -127,7 +128,7 @@ def create_service(
         title=settings.server.name, version=__version__, docs_url=None, redoc_url=None
     )
     app = Application(
-        filters=_filters(store, metrics, features),
+        filters=_filters(store, metrics, log, features),
         body_limit=lambda: store.current.server.max_body_bytes,
         trailing_slash=settings.server.trailing_slash,
         websocket=typed.api,
@@ -173,7 +174,7 @@ def _part_name(module: str) -> str:
 
 
 def _filters(
-    store: SettingsStore, metrics: Metrics, features: list[Feature]
+    store: SettingsStore, metrics: Metrics, log: AccessLog, features: list[Feature]
 ) -> list[Filter]:
     """Return the filters, outermost first: the one place where their order stands."""
     server = store.current.server
@@ -184,7 +185,7 @@ def _filters(
     return [
         filters.forwarded(server.trusted_proxies),
         filters.request_id,
-        access_log(AccessLog().write, wanted=_logged(store)),
+        access_log(log.write, wanted=_logged(store)),
         measure(metrics.http),
         deliver,
         filters.security_headers(),

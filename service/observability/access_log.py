@@ -2,8 +2,8 @@
 The access line, by the shortest way: it is written once per request.
 
 The way of every other event, through structlog and a log record, costs several times as
-much as this and would be a large part of a small request. The line looks the same. The
-lines of one turn of the event loop are written together, in one call of the kernel.
+much as this and would be a large part of a small request. The line looks the same.
+Lines that come close upon each other are written together, in one call of the kernel.
 """
 
 import asyncio
@@ -27,6 +27,9 @@ from service.observability.logging import line_handler
 __all__ = ["AccessLog"]
 
 _NAME = "httpserver.access"
+
+TOGETHER = 0.02
+"""Seconds that a line may wait for others, where the last one was not long ago."""
 
 _MEMBERS = 1024
 """Pairs of method and route whose part of the line is remembered."""
@@ -56,6 +59,8 @@ class AccessLog:
         Threads with an event loop of their own each have an instance of their own.
     """
 
+    name = "access_log"
+
     def __init__(self) -> None:
         self._logger = logging.getLogger(_NAME)
         self._bound = arranged({}, get_contextvars())
@@ -66,6 +71,14 @@ class AccessLog:
         )
         self._leads: dict[tuple[str, str], bytes] = {}
         self._pending: list[_Line] = []
+        self._written_at = 0.0
+
+    async def start(self) -> None:
+        """Do nothing: lines are written as they come."""
+
+    async def stop(self) -> None:
+        """Write what has come last."""
+        self._flush()
 
     def write(
         self,
@@ -118,11 +131,15 @@ class AccessLog:
         except RuntimeError:
             self._flush()
         else:
-            loop.call_soon(self._flush)
+            wait = self._written_at + TOGETHER - loop.time()
+            loop.call_later(min(max(wait, 0.0), TOGETHER), self._flush)
 
     def _flush(self) -> None:
         """Write what has come since the last time."""
         lines, self._pending = self._pending, []
+        self._written_at = time.monotonic()
+        if not lines:
+            return
         handler = line_handler()
         if handler is not None and handler.as_json:
             self._write_json(handler, lines)
