@@ -12,13 +12,11 @@ from service.control.state import ControlState
 from service.feature import Core, Feature
 from service.server.around import Around
 
-__all__ = ["feature"]
+__all__ = ["control"]
 
 
-def feature(core: Core) -> Feature:
-    """Return the endpoints when the settings switch them on."""
-    if not core.store.current.server.admin.control.enabled:
-        return Feature()
+def control(core: Core) -> Feature:
+    """Return the endpoints, the filter that injects faults, and what follows both."""
     metrics = core.metrics.control
     shared = core.multiprocess_dir
     file = None if shared is None else StateFile(shared)
@@ -38,9 +36,9 @@ def feature(core: Core) -> Feature:
     guard = Guard(
         token=token, count=lambda reason: metrics.refusals.labels(reason).inc()
     )
-    control = Control(board, store=core.store)
+    endpoints = Control(board, store=core.store)
     return Feature(
-        admin_routes=[guard.protect(route) for route in control.routes()],
+        admin_routes=[guard.protect(route) for route in endpoints.routes()],
         filters=[Around(injector.enter)],
         parts=[Follower(board, store=core.store, on_reload=levels.reloaded, file=file)],
     )
