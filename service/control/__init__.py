@@ -10,6 +10,6 @@ def feature(core: Core) -> Feature:
     if not core.store.current.server.admin.control.enabled:
         return Feature()
     # its models take a good part of the start, and most services do without
-    from service.control.feature import control
+    from service.control.assembly import control
 
     return control(core)
