@@ -11,7 +11,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any
 
 from service.server.context import RequestContext
-from service.server.exchange import Exchange
+from service.server.exchange import PIECE, Exchange
 from service.server.heads import FixedHeaders
 from service.server.recovery import recovered
 from service.server.responses import Response, StreamResponse
@@ -42,7 +42,8 @@ async def deliver(
         response = recovered(ctx, error)
     if response.started:
         return response
-    if type(response) is Response and isinstance(ctx.send, Exchange):
+    small = type(response) is Response and len(response.body) <= PIECE
+    if small and isinstance(ctx.send, Exchange):
         _respond(ctx, ctx.send, response)
     else:
         await write(ctx, response)

@@ -13,7 +13,7 @@ from service.server.guard import Guard
 from service.server.heads import FixedHeaders, Head, finished
 from service.server.refusals import Refusal
 
-__all__ = ["ASGIApp", "Exchange", "ServerConnection"]
+__all__ = ["PIECE", "ASGIApp", "Exchange", "ServerConnection"]
 
 Scope = MutableMapping[str, Any]
 ASGIApp = Callable[
@@ -28,6 +28,9 @@ _NO_CONTENT = 204
 _NOT_MODIFIED = 304
 _ODD = frozenset({*range(100, 200), _NO_CONTENT, _NOT_MODIFIED})
 """Statuses whose answers are framed in their own way."""
+
+PIECE = 262_144
+"""Bytes of body up to which it is given to the transport in one piece."""
 
 _JOINED = 65_536
 """Bytes of body up to which head and body are joined into one write."""
@@ -123,7 +126,10 @@ class Exchange:
             self.start(message["status"], message.get("headers", ()))
         elif kind == "http.response.body":
             more = message.get("more_body", False)
-            self.write(message.get("body", b""), more=more)
+            body = message.get("body", b"")
+            if len(body) > PIECE:
+                body = await self._all_but_the_last_piece(body, more=more)
+            self.write(body, more=more)
             if self.gone:
                 await asyncio.sleep(0)  # else who awaits nothing else never lets go
             elif more:
@@ -203,6 +209,22 @@ class Exchange:
         await self._event.wait()
 
     # -- writing -----------------------------------------------------------------
+
+    async def _all_but_the_last_piece(self, body: bytes, *, more: bool) -> bytes:
+        """
+        Write *body* as the client takes it, but for the piece that is returned.
+
+        The transport copies what the kernel does not take at once: a large answer would
+        be there twice for each slow client.
+        """
+        head = self._head
+        if head is not None and head.length is None and not more and not self.begun:
+            self._head = head._replace(length=len(body))
+        last = (len(body) - 1) // PIECE * PIECE
+        for start in range(0, last, PIECE):
+            self.write(body[start : start + PIECE], more=True)
+            await self._connection.writable()
+        return body[last:]
 
     def respond(
         self,
