@@ -137,9 +137,11 @@ def test_every_family_is_there_once(workers, parent):
         "httpserver_drain_requests_total",
         "httpserver_requests_refused_total",
     }  # nobody has logged in, and nothing listens
-    assert set(names) >= set(
-        re.findall(r"^# TYPE (\S+)", alone.render("")[0].decode(), re.MULTILINE)
-    ) - not_yet
+    assert (
+        set(names)
+        >= set(re.findall(r"^# TYPE (\S+)", alone.render("")[0].decode(), re.MULTILINE))
+        - not_yet
+    )
     keys = [
         (sample.name, tuple(sorted(sample.labels.items())))
         for family in seen.families
