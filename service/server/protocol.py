@@ -103,6 +103,7 @@ class HttpProtocol(RequestReader):
         self._app: ASGIApp = config.loaded_app
         self._closing = False
         self._active: Exchange | None = None
+        self._beginning = False
 
     # -- connection --------------------------------------------------------------
 
@@ -196,9 +197,28 @@ class HttpProtocol(RequestReader):
 
     # -- answering ---------------------------------------------------------------
 
-    def _begin_next(self) -> None:
-        """Let the application answer the next request."""
-        exchange = self._active = self._queue.popleft()
+    def _begin_next(self, *, waited: bool = False) -> None:
+        """
+        Let the application answer the next request, and those after it.
+
+        An application that awaits nothing may be through before its task is made
+        (Python 3.12): what follows is begun by this loop, not from within.
+        """
+        if self._beginning:
+            return
+        self._beginning = True
+        try:
+            while self._queue and self._active is None and self._writable is None:
+                if waited:
+                    # for its own connection, not for the service
+                    self._queue[0].scope["httpserver.received"] = self._received()
+                self._begin(self._queue.popleft())
+                waited = True
+        finally:
+            self._beginning = False
+
+    def _begin(self, exchange: Exchange) -> None:
+        self._active = exchange
         if self.guard.drain.active:
             self.guard.observer.drained()
         task = _begun(exchange.run(self._app), self._loop)
@@ -224,9 +244,7 @@ class HttpProtocol(RequestReader):
         if self._active is not None or self._writable is not None:
             return
         if self._queue:
-            # it has waited for its own connection, not for the service
-            self._queue[0].scope["httpserver.received"] = self._received()
-            self._begin_next()
+            self._begin_next(waited=True)
         elif self._closing:
             self._end()
         else:

@@ -4,7 +4,6 @@ is refused early, told as problem+json, closed and counted.
 """
 
 import json
-import sys
 import time
 
 import pytest
@@ -226,12 +225,6 @@ def test_endless_second_head_behind_another_request_is_ended(path):
         assert_unharmed(running)
 
 
-@pytest.mark.xfail(
-    sys.version_info >= (3, 12),
-    strict=True,
-    reason="tasks that begin at once nest: each answer begins the next request, until "
-    "the stack ends and the connection hangs",
-)
 @pytest.mark.parametrize("path", [b"/hello", b"/livez", b"/typed/none"])
 def test_thousands_of_pipelined_requests_are_each_answered(service, path):
     """Neither the stack nor the memory grows with a pipeline's length."""

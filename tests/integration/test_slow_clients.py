@@ -109,11 +109,6 @@ async def test_sixty_slow_clients_are_gone_in_time_and_nobody_else_notices():
 
 
 @pytest.mark.soak
-@pytest.mark.xfail(
-    strict=True,
-    reason="the C library keeps what unread answers of 20 MB took: its threshold for "
-    "memory that is given back grows with use (mallopt, M_MMAP_THRESHOLD)",
-)
 async def test_500_slow_clients_for_a_minute_leave_nothing_behind():
     """Waves of 500 for a minute; then everything is as it was."""
     with attacked(**TIMEOUTS) as service:
