@@ -25,6 +25,7 @@ from service.observability.metrics import MULTIPROCESS_VARIABLE, mark_worker_dea
 from service.server.guard import Guard
 from service.server.lifecycle import Lifecycle, MainServer, Phase
 from service.server.listener import Server, ServerThread
+from service.server.memory import keep_large_blocks_apart, settle
 from service.server.open_files import raise_limit
 from service.server.ports import Ports
 from service.server.workers import Inherited, WorkerPool
@@ -48,6 +49,7 @@ def run(store: SettingsStore) -> int:
     logging.configure(store.current.log)
     sys.setswitchinterval(SWITCH_INTERVAL)
     raise_limit(store.current.server.max_connections)
+    keep_large_blocks_apart()
     inherited = Inherited.from_environment()
     if inherited is None:  # else the parent has told it
         _tell_exposed(store)
@@ -178,6 +180,7 @@ class _Process:
     def _entered(self, service: Service, phase: Phase) -> None:
         service.metrics.lifecycle.enter(phase.value)
         if phase is Phase.READY:
+            settle()
             self._on_ready()
 
     def _reload(self, service: Service) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from service.server.heads import HeadWriter
 from service.server.limits import ConnectionLimits, Limits
+from service.server.memory import after_the_flood, give_back
 
 __all__ = ["SWEEP", "Connection", "ConnectionObserver", "Drain", "Guard"]
 
@@ -113,6 +114,7 @@ class Guard:
         self._batch: float | None = None
         self._sweeping: asyncio.TimerHandle | None = None
         self._dated = 0
+        self._flood_over = after_the_flood(lambda: len(self.connections))
 
     def share(self, connections: set[Any], tasks: set[asyncio.Task[None]]) -> None:
         """Keep connections and tasks in sets that are uvicorn's too."""
@@ -148,6 +150,9 @@ class Guard:
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         self._sweeping = None
+        if self._flood_over():
+            # in a while: those that are leaving still hold what they had
+            loop.call_later(1.0, loop.run_in_executor, None, give_back)
         if not self.connections:
             return
         self._sweeping = loop.call_later(SWEEP, self._sweep, loop)

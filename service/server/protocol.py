@@ -127,6 +127,8 @@ class HttpProtocol(RequestReader):
                 exchange.leave()
         self._queue.clear()
         self.resume_writing()
+        # each points back here: without them nothing waits for the garbage collector
+        self._parser = self._active = self._incoming = None
 
     @override
     def eof_received(self) -> None:

@@ -64,7 +64,7 @@ class RequestReader(FlowControlled):
         self.guard = guard
         self._loop = loop
         self._app_state = app_state
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._scope: dict[str, Any] = {}
         self._phase = HEAD
         self._heard = 0

@@ -110,20 +110,30 @@ class TypedRoutes:
         async def typed(ctx: RequestContext) -> Response:
             scope, receive = ctx.scope, checked_receive(ctx, model)
             scope[_CONTEXT] = ctx
-            handlers = None if mounted else self._short_way()
-            if handlers is None:
-                scope[_SELECTED] = context
-                await self.api(scope, receive, recording_send(ctx))
-            else:
-                scope["app"], scope["router"] = self.api, self.api.router
-                scope["starlette.exception_handlers"] = handlers
-                _select(scope, context)
-                async with AsyncExitStack() as files:
-                    scope["fastapi_middleware_astack"] = files
-                    await context.app(scope, receive, recording_send(ctx))
+            try:
+                handlers = None if mounted else self._short_way()
+                if handlers is None:
+                    scope[_SELECTED] = context
+                    await self.api(scope, receive, recording_send(ctx))
+                else:
+                    scope["starlette.exception_handlers"] = handlers
+                    await self._run(context, ctx, receive)
+            finally:
+                del scope[_CONTEXT]  # a circle, which only the garbage collector ends
             return SentResponse(status=ctx.status)
 
         return CoreRoute(path=path, methods=methods, handler=typed)
+
+    async def _run(
+        self, context: RouteContext, ctx: RequestContext, receive: Receive
+    ) -> None:
+        """Run one route as FastAPI's stack would."""
+        scope = ctx.scope
+        scope["app"], scope["router"] = self.api, self.api.router
+        _select(scope, context)
+        async with AsyncExitStack() as files:
+            scope["fastapi_middleware_astack"] = files
+            await context.app(scope, receive, recording_send(ctx))
 
     def _short_way(self) -> _Handlers | None:
         """
