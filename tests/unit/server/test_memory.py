@@ -12,7 +12,7 @@ from service.server.memory import (
 
 def test_end_of_a_flood_is_told_once():
     """Not while it rises, not while much of it is there, not twice."""
-    counts = [10, FLOOD, FLOOD * 4, FLOOD * 2, FLOOD, 10, 0, 10, 0]
+    counts = [10, FLOOD, FLOOD * 4, FLOOD * 2, FLOOD // 2, 10, 0, 10, 0]
     now = iter(counts)
     over = after_the_flood(lambda: next(now))
 
