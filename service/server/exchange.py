@@ -23,7 +23,6 @@ ASGIApp = Callable[
 
 _CLOSE = b"connection: close"
 _CHUNKED = b"transfer-encoding: chunked"
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _NO_CONTENT = 204
 _NOT_MODIFIED = 304
 _ODD = frozenset({*range(100, 200), _NO_CONTENT, _NOT_MODIFIED})
@@ -52,6 +51,9 @@ class ServerConnection(Protocol):
 
     def refuse(self, refusal: Refusal, exchange: "Exchange | None" = None) -> None:
         """Answer *refusal* in place of the application's answer, and close."""
+
+    def proceed(self) -> None:
+        """Tell the client to send its body."""
 
     def resume_reading(self) -> None:
         """Read on, since the application wants more."""
@@ -161,7 +163,7 @@ class Exchange:
         """Return the next piece of the body, or that the client is gone (ASGI)."""
         if self.waits_for_continue and not self.begun:
             self.waits_for_continue = False
-            self._connection.transport.write(_CONTINUE)
+            self._connection.proceed()
         while self._waits():
             self._connection.resume_reading()
             await self._changed()
@@ -178,8 +180,10 @@ class Exchange:
 
     def feed(self, data: bytes) -> int:
         """Take a piece of the body; return the bytes that wait to be received."""
-        if not self.answered:
-            self._body = self._body + data if self._body else data
+        if self.answered:
+            self._body = b""  # nobody will ask for it
+            return 0
+        self._body = self._body + data if self._body else data
         self.wake()
         return len(self._body)
 

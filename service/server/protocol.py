@@ -140,17 +140,17 @@ class HttpProtocol(RequestReader):
     def data_received(self, data: bytes) -> None:
         self._heard += len(data)
         if self._deaf:
-            if self._heard > LINGER_BYTES:
-                self._pause_reading()
+            self._overhear(data)
             return
         if self._phase == IDLE:
             self._phase, self._since = HEAD, time.perf_counter()
             self._heard = len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
             # answered as a plain request; what follows is another protocol's
             self._deaf = self._closing = True
+            self._take_unparsed(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse_unreadable()
         else:
@@ -160,6 +160,13 @@ class HttpProtocol(RequestReader):
                 self._bound_framing()
         if self._active is None and self._queue:
             self._begin_next()
+
+    def _overhear(self, data: bytes) -> None:
+        """Throw *data* away, unless it is a body that the parser does not take."""
+        if self._unparsed and self._phase == BODY:
+            self._take_unparsed(data)
+        elif self._heard > LINGER_BYTES:
+            self._pause_reading()
 
     @override
     def refuse(self, refusal: Refusal, exchange: Exchange | None = None) -> None:
@@ -255,6 +262,12 @@ class HttpProtocol(RequestReader):
                 self._phase, self._since = IDLE, time.perf_counter()
 
     @override
+    def proceed(self) -> None:
+        """Tell the client to send its body: its time begins now."""
+        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._since = time.perf_counter()
+
+    @override
     def closes_after(self, exchange: Exchange) -> bool:
         """Whether the connection ends with the answer of *exchange*."""
         if self.guard.drain.active or (self._closing and not self._queue):
@@ -316,6 +329,8 @@ class HttpProtocol(RequestReader):
         seconds = now - self._since
         if not 0 < limits.body_timeout < seconds:
             return False
+        if self._incoming is not None and self._incoming.waits_for_continue:
+            return False  # it was not asked for yet
         return self._body_bytes < limits.body_min_rate * seconds
 
     def _close_quietly(self, reason: str) -> None:

@@ -77,6 +77,7 @@ class RequestReader(FlowControlled):
         self._hosts = 0
         self._incoming: Exchange | None = None
         self._body_bytes = 0
+        self._unparsed = 0
         self._refusal: Refusal | None = None
         # those that wait for their answer
         self._queue: deque[Exchange] = deque()
@@ -89,14 +90,18 @@ class RequestReader(FlowControlled):
         """Go on after the answer of *exchange*."""
         raise NotImplementedError
 
+    def proceed(self) -> None:
+        """Tell the client to send its body."""
+        raise NotImplementedError
+
     def closes_after(self, exchange: Exchange) -> bool:
         """Whether the connection ends with the answer of *exchange*."""
         raise NotImplementedError
 
     def on_message_begin(self) -> None:
         """Start a new request (parser)."""
-        if self._phase == BUSY:
-            self._phase, self._since, self._heard = HEAD, time.perf_counter(), 0
+        if self._phase != HEAD:  # behind another request, in the same piece
+            self._phase, self._since, self._heard = HEAD, time.perf_counter(), 1
         self._url = b""
         self._headers = []
         self._header_bytes = 0
@@ -128,6 +133,9 @@ class RequestReader(FlowControlled):
             raise
         self._phase, self._body_bytes, self._heard = BODY, 0, 0
         self._since = time.perf_counter()
+        if self._parser.should_upgrade():
+            # the parser is through with this connection, and we with the client's wish
+            self._unparsed = int(self._watched.get(b"content-length", b"0"))
         self._incoming = exchange
         self._queue.append(exchange)
         if len(self._queue) > PIPELINED:
@@ -142,6 +150,8 @@ class RequestReader(FlowControlled):
 
     def on_message_complete(self) -> None:
         """End the request (parser)."""
+        if self._unparsed:
+            return
         exchange, self._incoming = self._incoming, None
         if exchange is None:
             return
@@ -149,6 +159,15 @@ class RequestReader(FlowControlled):
         self._phase = BUSY
         if exchange.answered:
             self._go_on()
+
+    def _take_unparsed(self, data: bytes) -> None:
+        """Take the body of a request that asked for another protocol in vain."""
+        body = data[: self._unparsed]
+        self._unparsed -= len(body)
+        if body:
+            self.on_body(body)
+        if not self._unparsed and self._incoming is not None:
+            self.on_message_complete()
 
     def _exchange(self) -> Exchange:
         """
@@ -164,6 +183,8 @@ class RequestReader(FlowControlled):
         method = parser.get_method()
         watched = self._watched
         check_head(version, method, self._hosts, watched)
+        if parser.should_upgrade() and b"transfer-encoding" in watched:
+            raise Refusal(400, "bad_request", "An upgrade can't have a chunked body.")
         try:
             path, raw_path, query, authority = parse_target(self._url)
         except BadTarget as error:

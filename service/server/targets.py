@@ -62,6 +62,8 @@ def parse_target(target: bytes) -> Target:
 
 
 def _parse(target: bytes) -> Target:
+    if b"#" in target:
+        raise BadTarget("The request target has a fragment.")
     raw_path, _, query = target.partition(b"?")
     if raw_path and _PLAIN.fullmatch(raw_path):
         return Target(raw_path.decode("ascii"), raw_path, query)
@@ -71,7 +73,7 @@ def _parse(target: bytes) -> Target:
     if absolute is not None:
         inner = _parse(absolute[2] if absolute[2][:1] == b"/" else b"/" + absolute[2])
         return inner._replace(authority=absolute[1])
-    if raw_path[:1] != b"/" or b"#" in target:
+    if raw_path[:1] != b"/":
         raise BadTarget("The request target is of no known form.")
     return Target(_decoded(raw_path), raw_path, query)
 
