@@ -545,7 +545,7 @@ async def test_client_that_waits_for_continue_gets_it_when_the_body_is_wanted():
     assert not connection.ends
 
 
-# -- back-pressure --------------------------------------------------------------------
+# -- back-pressure --
 
 
 async def test_client_that_takes_nothing_holds_its_pipelined_requests():
@@ -603,7 +603,7 @@ async def test_stream_waits_for_a_client_that_takes_nothing():
     assert bodies(connection) == [b"ababab"]
 
 
-# -- time-outs ---------------------------------------------------------------------------
+# -- time-outs --
 
 
 async def test_silent_connection_is_closed_without_an_answer():
