@@ -7,7 +7,6 @@ who has the admin port.
 
 import asyncio
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -106,7 +105,7 @@ async def _serve_as_parent(store: SettingsStore) -> int:
             checks={"workers": pool.check},
             multiprocess_dir=Path(shared),
         )
-        process.on_hangup = partial(pool.signal, signal.SIGHUP)
+        process.on_hangup = pool.reload
         return await process.serve(service, main=pool)
 
 

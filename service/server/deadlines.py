@@ -68,6 +68,8 @@ class Deadlines:
         now = time.monotonic()
         for holder in [each for each, end in self._ends.items() if end <= now]:
             del self._ends[holder]
+            if isinstance(holder, Exchange) and holder.answered:
+                continue  # what runs on in the background keeps nobody waiting
             task = _task(holder)
             if task is not None:
                 self._expired.add(holder)

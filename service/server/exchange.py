@@ -146,7 +146,8 @@ class Exchange:
         try:
             await app(self.scope, self.receive, self)
         except asyncio.CancelledError:
-            connection.abort()
+            if not self.answered:
+                connection.abort()
             raise
         except Exception as error:  # noqa: BLE001 - an application may raise anything
             if not self.gone:
@@ -161,7 +162,7 @@ class Exchange:
 
     async def receive(self) -> dict[str, Any]:
         """Return the next piece of the body, or that the client is gone (ASGI)."""
-        if self.waits_for_continue and not self.begun:
+        if self.waits_for_continue and not self.begun and not self.gone:
             self.waits_for_continue = False
             self._connection.proceed()
         while self._waits():
@@ -291,8 +292,8 @@ class Exchange:
             transport.write(self._framed(body, more=more))
         else:
             head = self._finished_head(self._head, body, more=more)
-            self.begun = True
             body = self._framed(body, more=more)
+            self.begun = True
             if len(body) <= _JOINED:
                 transport.write(head + body)
             else:
@@ -306,7 +307,7 @@ class Exchange:
         if length is None and not more and status >= 200:  # noqa: PLR2004 - 1xx has no body
             length = len(body)
         if status == _NO_CONTENT or (status == _NOT_MODIFIED and not length):
-            self._left = 0
+            self._left, self._mute = 0, True
         elif length is not None:
             self._left = length
             lines.append(b"content-length: %d" % length)

@@ -179,7 +179,8 @@ def _believe(ctx: RequestContext, is_trusted: Callable[[str], bool]) -> None:
     hops = ",".join(ctx.headers.getlist("x-forwarded-for")).split(",")
     for hop in reversed([each.strip() for each in hops if each.strip()]):
         try:
-            ctx.client = str(ipaddress.ip_address(hop))
+            address = ipaddress.ip_address(hop)
+            ctx.client = str(getattr(address, "ipv4_mapped", None) or address)
         except ValueError:
             return
         ctx.scope["client"] = (ctx.client, 0)

@@ -65,8 +65,9 @@ class FlowControlled(asyncio.Protocol):
     def _stuck(self, now: float, limit: float) -> bool:
         """Whether the client has taken nothing for too long."""
         unsent = self.transport.get_write_buffer_size()
-        if unsent != self._unsent:
-            self._unsent, self._unsent_since = unsent, now
+        if unsent < self._unsent or not self._unsent:
+            self._unsent_since = now
+        self._unsent = unsent
         return unsent > 0 and 0 < limit < now - self._unsent_since
 
     def _reset(self) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from service.observability.logging import get_logger
 from service.server.heads import HeadWriter
 from service.server.limits import ConnectionLimits, Limits
 from service.server.memory import after_the_flood, give_back
@@ -93,6 +94,7 @@ class Guard:
         connections: The open ones.
         tasks: The running requests.
         heads: Makes the heads of answers.
+        leaving: Whether a connection that opens now is to end with its first answer.
 
     Concurrency:
         For one event loop.
@@ -111,6 +113,7 @@ class Guard:
         self.connections: set[Any] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.heads = HeadWriter()
+        self.leaving = False
         self._batch: float | None = None
         self._sweeping: asyncio.TimerHandle | None = None
         self._dated = 0
@@ -163,4 +166,7 @@ class Guard:
         now = time.perf_counter()
         limits = self.limits()
         for connection in list(self.connections):
-            connection.check(now, limits)
+            try:
+                connection.check(now, limits)
+            except Exception:  # noqa: BLE001 - one connection must not shield the others
+                get_logger("httpserver.server").exception("check_failed")

@@ -192,6 +192,7 @@ class Server:
         end = asyncio.get_running_loop().time() + grace
         if state.connections:
             await asyncio.sleep(min(LINGER, grace))
+        self._guard.leaving = True
         for connection in list(state.connections):
             connection.shutdown()
         await _until(lambda: not state.connections and not state.tasks, end)

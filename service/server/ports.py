@@ -105,5 +105,4 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError:
         sock.close()
         raise
-    sock.set_inheritable(True)  # a worker process takes it over
     return sock

@@ -5,7 +5,7 @@ Stock uvicorn waits without end for a slow client, takes heads and bodies of any
 accepts requests without a host and writes a second answer into a broken one. Here each
 request is granted a time and a size, and what can't be read is answered once and the
 connection ended. It is one class of uvicorn's own kind: `Server` uses it, and so does
-stock uvicorn, with `uvicorn.Config(app, http=HttpProtocol)`.
+stock uvicorn, with `uvicorn.Config(app, http=partial(HttpProtocol, guard=Guard()))`.
 
     HEAD   a head is awaited (first request) or half read      header_timeout
     BODY   a body is on its way                                body_min_rate
@@ -18,6 +18,7 @@ http-request), Apache mod_reqtimeout (MinRate).
 """
 
 import asyncio
+import contextvars
 import sys
 import time
 from collections.abc import Coroutine
@@ -37,6 +38,7 @@ from service.server.request_reader import (
     HEAD,
     HIGH_WATER,
     IDLE,
+    PIPELINED,
     RequestReader,
 )
 from service.server.scopes import connection_scope
@@ -50,6 +52,9 @@ __all__ = ["HttpProtocol"]
 LINGER = 1.0
 """Seconds that a connection stays half open after its last answer, so that a client
 that is still sending can read it instead of a reset."""
+
+SLICE = 16_384
+"""Bytes that are read at once; between slices is seen how many requests wait."""
 
 LINGER_BYTES = 262_144
 """Bytes that are thrown away then; more stays with the client."""
@@ -68,12 +73,14 @@ _BODY_TIMEOUT = Refusal(408, "body_timeout", "The body of the request came too s
 
 
 def _begun(
-    running: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
+    running: Coroutine[Any, Any, None],
+    loop: asyncio.AbstractEventLoop,
+    context: contextvars.Context,
 ) -> asyncio.Task[None]:
     """Return a task that begins at once, where Python can do that."""
     if sys.version_info >= (3, 12):
-        return asyncio.Task(running, loop=loop, eager_start=True)
-    return asyncio.Task(running, loop=loop)
+        return asyncio.Task(running, loop=loop, context=context, eager_start=True)
+    return asyncio.Task(running, loop=loop, context=context)
 
 
 class HttpProtocol(RequestReader):
@@ -104,6 +111,8 @@ class HttpProtocol(RequestReader):
         self._closing = False
         self._active: Exchange | None = None
         self._beginning = False
+        self._context = contextvars.copy_context()
+        self._backlog = b""
 
     # -- connection --------------------------------------------------------------
 
@@ -114,6 +123,8 @@ class HttpProtocol(RequestReader):
         self._since = time.perf_counter()
         self.guard.opened(self, self._loop)
         self._scope = connection_scope(self.transport)
+        if self.guard.leaving:
+            self.shutdown()
         limit = self.guard.limits().max_connections
         if 0 < limit < len(self.guard.connections):
             self.refuse(_TOO_MANY)
@@ -138,6 +149,25 @@ class HttpProtocol(RequestReader):
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self._backlog:
+            self._backlog += data
+        elif len(data) <= SLICE:
+            self._feed(data)
+        else:
+            self._feed_slices(data)
+        if self._active is None and self._queue:
+            self._begin_next()
+
+    def _feed_slices(self, data: bytes) -> None:
+        """Read until enough requests wait; keep the rest as bytes, which take less."""
+        for start in range(0, len(data), SLICE):
+            self._feed(data[start : start + SLICE])
+            if len(self._queue) > PIPELINED:
+                self._backlog = data[start + SLICE :]
+                return
+
+    def _feed(self, data: bytes) -> None:
+        """Let the parser read *data*."""
         self._heard += len(data)
         if self._deaf:
             self._overhear(data)
@@ -158,8 +188,6 @@ class HttpProtocol(RequestReader):
                 self._bound_head()
             elif self._phase == BODY:
                 self._bound_framing()
-        if self._active is None and self._queue:
-            self._begin_next()
 
     def _overhear(self, data: bytes) -> None:
         """Throw *data* away, unless it is a body that the parser does not take."""
@@ -199,10 +227,16 @@ class HttpProtocol(RequestReader):
             return False
         if exchange is self._active:
             self._active = None
+            self._drop_queue()  # what comes behind it can't be answered before it
         else:
             self._queue.remove(exchange)
         exchange.leave()
         return True
+
+    def _drop_queue(self) -> None:
+        for each in self._queue:
+            each.leave()
+        self._queue.clear()
 
     # -- answering ---------------------------------------------------------------
 
@@ -230,7 +264,8 @@ class HttpProtocol(RequestReader):
         self._active = exchange
         if self.guard.drain.active:
             self.guard.observer.drained()
-        task = _begun(exchange.run(self._app), self._loop)
+        # not that of the request before, which may have begun this one
+        task = _begun(exchange.run(self._app), self._loop, self._context.copy())
         if not task.done():
             exchange.task = task
             self.guard.tasks.add(task)
@@ -240,7 +275,7 @@ class HttpProtocol(RequestReader):
         """Go on after the answer of *exchange*."""
         self._active = None
         if not exchange.keep_alive:
-            self._queue.clear()
+            self._drop_queue()
             self._end()
         elif exchange is not self._incoming:
             self._go_on()
@@ -254,6 +289,9 @@ class HttpProtocol(RequestReader):
             return
         if self._queue:
             self._begin_next(waited=True)
+        elif self._backlog:
+            data, self._backlog = self._backlog, b""
+            self.data_received(data)
         elif self._closing:
             self._end()
         else:

@@ -25,7 +25,16 @@ from service.server.kernel_wait import kernel_wait
 from service.server.refusals import Refusal
 from service.server.targets import BadTarget, parse_target
 
-__all__ = ["BODY", "BUSY", "DEAF", "HEAD", "HIGH_WATER", "IDLE", "RequestReader"]
+__all__ = [
+    "BODY",
+    "BUSY",
+    "DEAF",
+    "HEAD",
+    "HIGH_WATER",
+    "IDLE",
+    "PIPELINED",
+    "RequestReader",
+]
 
 HEAD, BODY, BUSY, IDLE, DEAF = range(5)
 """What a connection is waiting for; see `protocol`."""
@@ -122,6 +131,8 @@ class RequestReader(FlowControlled):
         self._headers.append((name, value))
         if name in _WATCHED:
             self._hosts += name == b"host"
+            if name == b"transfer-encoding" and name in self._watched:
+                value = self._watched[name] + b", " + value
             self._watched[name] = value
 
     def on_headers_complete(self) -> None:

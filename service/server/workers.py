@@ -18,7 +18,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -34,6 +34,9 @@ WORKER_VARIABLE = "_HTTPSERVER_WORKER"
 RESTART_DELAY = 1.0
 """Seconds between the death of a worker and its successor, so that one that dies at
 once does not take the machine with it."""
+
+FORCED = 0.3
+"""Seconds until the workers of a parent that is forced to exit are killed."""
 
 START_LIMIT = 60.0
 """Seconds that a worker may take to report ready."""
@@ -171,10 +174,18 @@ class WorkerPool:
         self.signal(signal.SIGTERM)
 
     def signal(self, number: int) -> None:
-        """Send signal *number* to every worker."""
-        for process in self._running.values():
+        """Send signal *number* to every worker; from any thread."""
+        self._kill(tuple(self._running), number)
+
+    def reload(self) -> None:
+        """Let every worker that is ready look at its settings; from any thread."""
+        # one that is starting reads them anyway, and would die of the signal
+        self._kill(tuple(self._ready), signal.SIGHUP)
+
+    def _kill(self, pids: Iterable[int], number: int) -> None:
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(number)
+                os.kill(pid, number)
 
     async def stop(self, *, grace: float) -> int:
         """
@@ -186,10 +197,12 @@ class WorkerPool:
         if not self._stopping:
             self.begin_drain()
         self._ports.close()  # else the kernel would queue connections that nobody takes
-        # a worker needs a moment longer than its own grace period to let go
+        # a worker needs a moment longer than its own grace period to let go; a stop by
+        # force has less than a second for all of it
+        limit = grace + 1.0 if grace else FORCED
         late: set[asyncio.Task[None]] = set()
         if self._keepers:  # there are none when the ports could not be opened
-            _done, late = await asyncio.wait(self._keepers, timeout=grace + 1.0)
+            _done, late = await asyncio.wait(self._keepers, timeout=limit)
         self.signal(signal.SIGKILL)
         if late:
             await asyncio.wait(late)
@@ -198,7 +211,9 @@ class WorkerPool:
     async def _keep(self, number: int, ready: asyncio.Event) -> None:
         """Run worker *number*, and its successors, until the stop."""
         while not self._stopping:
-            process = await self._spawn(number, ready)
+            process = await self._spawned(number, ready)
+            if self._stopping:  # since; it has not heard of it
+                self._kill([process.pid], signal.SIGTERM)
             code = await process.wait()
             del self._running[process.pid]
             was_ready = process.pid in self._ready
@@ -210,6 +225,18 @@ class WorkerPool:
                 return
             self._log.error("worker_died", worker=number, pid=process.pid, code=code)
             await asyncio.sleep(RESTART_DELAY)
+
+    async def _spawned(
+        self, number: int, ready: asyncio.Event
+    ) -> asyncio.subprocess.Process:
+        """Return a new process, as soon as the machine has room for one."""
+        while True:
+            try:
+                return await self._spawn(number, ready)
+            except OSError as error:
+                reason = error.strerror or str(error)
+                self._log.error("worker_not_started", worker=number, reason=reason)
+                await asyncio.sleep(RESTART_DELAY)
 
     async def _spawn(
         self, number: int, ready: asyncio.Event

@@ -165,11 +165,6 @@ async def test_application_that_fails_after_its_answer_changes_nothing(last):
     assert not connection.ends
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="no 500 is written while others wait: the connection hangs, or from Python "
-    "3.12 on the next request's answer goes out in its place",
-)
 async def test_failure_is_not_answered_by_the_next_request():
     """A pipelined request gets its own answer or none, never that of another."""
 
