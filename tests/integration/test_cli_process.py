@@ -23,6 +23,14 @@ os.execv(sys.argv[1], sys.argv[1:])
 """Program that makes its standard input the terminal of the command it becomes."""
 
 
+HEEDING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Program that becomes a command which heeds SIGINT even where the tests ignore it."""
+
+
 def environment(**more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("HTTPSERVER_")}
     return kept | more
@@ -178,8 +186,9 @@ def test_interrupt_at_the_prompt_exits_130_without_a_trace():
 
 def test_interrupt_while_reading_exits_130_without_a_trace():
     """SIGINT while it waits for piped input ends the command and says nothing."""
+    command = ["-u", "-X", "importtime", "-m", "service", "hash-password"]
     process = subprocess.Popen(
-        [sys.executable, "-u", "-X", "importtime", "-m", "service", "hash-password"],
+        [sys.executable, "-c", HEEDING, sys.executable, *command],
         env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
