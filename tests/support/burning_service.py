@@ -1,6 +1,6 @@
 """
 The service with three more routes that need the processor: `/burn/{ms}` at once,
-`/burn/{ms}` in pieces of a millisecond, `/urgent/{ms}` as the first, of high priority.
+`/pieces/{ms}` in pieces of a millisecond, `/urgent/{ms}` as the first, of high priority.
 
 `python -m tests.support.burning_service serve …` takes what `python -m service` takes.
 """
@@ -38,7 +38,7 @@ def create_burning_service(store, **options):
     service = create_service(store, **options)
     service.app.add(
         Route(path="/burn/{ms}", handler=burn_at_once),
-        Route(path="/burn/{ms}", handler=burn_in_pieces),
+        Route(path="/pieces/{ms}", handler=burn_in_pieces),
         Route(path="/urgent/{ms}", handler=burn_at_once, priority="high"),
     )
     return service
