@@ -176,7 +176,7 @@ class ServerSettings(_Section):
         2048, description="Connections the kernel may queue.", ge=1, le=65_535
     )
     max_connections: int = live(
-        20_000,
+        16_000,
         "Open connections; one more is answered 503 and closed. 0 is no limit.",
         ge=0,
     )

@@ -171,8 +171,9 @@ class AccessLog:
             orjson.dumps(line.path),
             line.status,
             line.duration,
-            b'"bytes":%d,"client":%b,"request_id":%b}'
-            % (line.bytes, orjson.dumps(line.client), orjson.dumps(line.request_id)),
+            b'"bytes":%d,"client":%b,"request_id":"%b"}'
+            # an id is taken only when nothing in it needs to be escaped
+            % (line.bytes, orjson.dumps(line.client), line.request_id.encode()),
         )
 
     def _remembered(self, method: str, route: str) -> bytes:

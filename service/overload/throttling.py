@@ -94,7 +94,10 @@ def throttling(
         now = settings()
         if not now.enabled or ctx.probe:
             return following(ctx)
-        key = client_key(ctx, authenticate if now.key == "user" else ())
+        if now.key == "user":
+            key = client_key(ctx, authenticate)
+        else:
+            key = address_key(ctx.client)
         store = shared()
         if store is not None:
             return together(ctx, following, store.acquire(key))
@@ -114,17 +117,13 @@ def _granted(
     ctx: RequestContext, got: Allowance, settings: ThrottleSettings, refused: Refused
 ) -> None:
     """Tell the client what is left; raise when that is nothing."""
-    ctx.response_headers += _headers(got, settings)
+    ctx.response_headers += (
+        (b"ratelimit-policy", _policy(settings.burst, settings.rate)),
+        (b"ratelimit", b'"default";r=%d;t=%d' % (got.remaining, math.ceil(got.reset))),
+    )
     if got.wait > 0:
         refused("throttle", ctx.priority)
         raise _too_many(got.wait)
-
-
-def _headers(got: Allowance, settings: ThrottleSettings) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"ratelimit-policy", _policy(settings.burst, settings.rate)),
-        (b"ratelimit", b'"default";r=%d;t=%d' % (got.remaining, math.ceil(got.reset))),
-    ]
 
 
 @lru_cache(maxsize=4)

@@ -56,7 +56,7 @@ class ConnectionLimits(Protocol):
 class Limits:
     """Limits that stay as they are; see `ConnectionLimits`."""
 
-    max_connections: int = 20_000
+    max_connections: int = 16_000
     idle_timeout: float = 75.0
     header_timeout: float = 10.0
     body_timeout: float = 10.0
