@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import uvicorn
+import uvloop
 
 from service.server.exchange import ASGIApp
 from service.server.guard import Guard
@@ -237,7 +238,7 @@ class ServerThread:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.started = False
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(
             target=self._run, name=f"{server.name}-loop", daemon=True
         )

@@ -20,6 +20,10 @@ _M_MMAP_THRESHOLD = -3
 FLOOD = 100
 """Connections from which their end is worth a look."""
 
+THRESHOLDS = (20_000, 20, 50)
+"""New objects until a collection of the youngest, and how many of those until one of
+the older; Python's own are 700, 10 and 10."""
+
 LARGE = 131_072
 """Bytes from which a block is asked of the system and given back by itself; glibc's
 own value, which it would raise with use."""
@@ -37,10 +41,13 @@ def settle() -> None:
     Leave what is there out of all garbage collections: it stays until the end.
 
     A full collection then looks at what requests have made, and not at the hundreds of
-    thousands of objects that the program itself is made of.
+    thousands of objects that the program itself is made of. And it comes more rarely:
+    requests leave no circles behind, and with thousands under way a collection stops
+    every thread, that of the probes too, for a tenth of a second.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
 
 
 def give_back() -> None:
