@@ -13,6 +13,7 @@ from pathlib import Path
 __all__ = [
     "BARE",
     "CORE",
+    "DEFAULTS",
     "FASTAPI",
     "FASTAPI_LOGGED",
     "GO",
@@ -84,10 +85,11 @@ def _instrumented(port: int, admin: int) -> list[str] | None:
     return _uvicorn("typed:instrumented", *options)(port, admin)
 
 
-def _ours(module: str) -> Callable[[int, int], list[str]]:
+def _ours(module: str, **changed: object) -> Callable[[int, int], list[str]]:
     def command(port: int, admin: int) -> list[str]:
         ports = ["--port", str(port), "--admin-port", str(admin)]
-        settings = [f"--set={key}={value}" for key, value in EVERYTHING.items()]
+        wanted = EVERYTHING | {key.replace("__", "."): changed[key] for key in changed}
+        settings = [f"--set={key}={value}" for key, value in wanted.items()]
         base = [sys.executable, "-m", module, "serve", "--host", "127.0.0.1"]
         return [*base, *ports, "--set=server.admin.host=127.0.0.1", *settings]
 
@@ -149,6 +151,12 @@ INSTRUMENTED = Contestant(
 CORE = Contestant(
     name="**httpserver, core handler, everything on**",
     command=_ours("service"),
+    probe_path="/readyz",
+    admin=True,
+)
+DEFAULTS = Contestant(
+    name="**httpserver, core handler, defaults (no throttle)**",
+    command=_ours("service", throttle__enabled="false"),
     probe_path="/readyz",
     admin=True,
 )

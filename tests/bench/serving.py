@@ -11,6 +11,7 @@ from tests.bench import wrk
 from tests.bench.contestants import (
     BARE,
     CORE,
+    DEFAULTS,
     FASTAPI,
     FASTAPI_LOGGED,
     GO,
@@ -60,7 +61,8 @@ def main() -> None:
     if not wrk.found():
         print(wrk.MISSING)
         return
-    wanted = (GO, PODINFO, BARE, FASTAPI, FASTAPI_LOGGED, INSTRUMENTED, CORE, TYPED)
+    ours = (CORE, DEFAULTS, TYPED)
+    wanted = (GO, PODINFO, BARE, FASTAPI, FASTAPI_LOGGED, INSTRUMENTED, *ours)
     results = rounds(available(wanted), _measure)
     base = rate(results, FASTAPI)
     print_table(COLUMNS, (_row(each, results, base) for each in results))
@@ -115,6 +117,11 @@ def _print_ratios(results: Results) -> None:
         "ratio of medians",
         [
             ("requests/s, core handler to FastAPI", faster(CORE, FASTAPI), ">= 3"),
+            (
+                "requests/s, core handler to FastAPI, an access log on both sides",
+                faster(DEFAULTS, FASTAPI_LOGGED),
+                "",
+            ),
             ("requests/s, FastAPI route to FastAPI", faster(TYPED, FASTAPI), ">= 0.9"),
             (
                 "requests/s, FastAPI route to FastAPI + instrumentator",

@@ -1,6 +1,7 @@
 """
 The service with three more routes that need the processor: `/burn/{ms}` at once,
-`/pieces/{ms}` in pieces of a millisecond, `/urgent/{ms}` as the first, of high priority.
+`/pieces/{ms}` in pieces of a millisecond, `/urgent/{ms}` as the first and of high
+priority.
 
 `python -m tests.support.burning_service serve …` takes what `python -m service` takes.
 """
