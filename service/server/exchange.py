@@ -42,6 +42,7 @@ class ServerConnection(Protocol):
 
     guard: Guard
     transport: asyncio.Transport
+    given: int
 
     def finished(self, exchange: "Exchange") -> None:
         """Go on after the answer of *exchange*."""
@@ -265,6 +266,7 @@ class Exchange:
             lines.append(_CLOSE)
         data = finished(lines, head.ends)
         self.begun = self.answered = True
+        connection.given += len(data) + len(body)
         connection.transport.write(data + body)
         self.wake()
         connection.finished(self)
@@ -287,13 +289,17 @@ class Exchange:
             raise RuntimeError("a body without a head, or after its end")
         if self.gone:
             return
-        transport = self._connection.transport
+        connection = self._connection
+        transport = connection.transport
         if self.begun:
-            transport.write(self._framed(body, more=more))
+            body = self._framed(body, more=more)
+            connection.given += len(body)
+            transport.write(body)
         else:
             head = self._finished_head(self._head, body, more=more)
             body = self._framed(body, more=more)
             self.begun = True
+            connection.given += len(head) + len(body)
             if len(body) <= _JOINED:
                 transport.write(head + body)
             else:

@@ -19,6 +19,7 @@ class FlowControlled(asyncio.Protocol):
 
     Attributes:
         transport: The connection.
+        given: Bytes that were given to the transport so far.
     """
 
     transport: asyncio.Transport
@@ -26,8 +27,9 @@ class FlowControlled(asyncio.Protocol):
     _deaf = False
     _reading_paused = 0.0
     _writable: asyncio.Event | None = None
-    _unsent = 0
-    _unsent_since = 0.0
+    given = 0
+    _taken = 0
+    _taken_at = 0.0
 
     def _pause_reading(self) -> None:
         if not self._reading_paused:
@@ -65,10 +67,11 @@ class FlowControlled(asyncio.Protocol):
     def _stuck(self, now: float, limit: float) -> bool:
         """Whether the client has taken nothing for too long."""
         unsent = self.transport.get_write_buffer_size()
-        if unsent < self._unsent or not self._unsent:
-            self._unsent_since = now
-        self._unsent = unsent
-        return unsent > 0 and 0 < limit < now - self._unsent_since
+        taken = self.given - unsent
+        if not unsent or taken > self._taken:
+            self._taken_at = now
+        self._taken = taken
+        return unsent > 0 and 0 < limit < now - self._taken_at
 
     def _reset(self) -> None:
         """Cut with RST, so that the kernel keeps nothing of what was not taken."""
