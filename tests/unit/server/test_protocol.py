@@ -755,3 +755,18 @@ async def test_kernel_is_asked_for_the_first_request_alone():
     received = [each["httpserver.received"] for each in app.scopes]
 
     assert began <= received[0] <= received[1] <= time.perf_counter()
+
+
+async def test_reader_whose_buffer_is_always_full_makes_progress():
+    """A new piece takes the place of the one that was read: nothing looks smaller."""
+    connection = MemoryConnection(App(), write_timeout=5)
+    await connection.send(request())
+    connection.transport.unsent = 1000
+    for second in (1, 4, 7, 10):
+        connection.protocol.given += 1000
+        await connection.check(second)
+    assert not connection.transport.aborted
+
+    await connection.check(16)
+
+    assert connection.transport.aborted
