@@ -28,6 +28,7 @@ class FlowControlled(asyncio.Protocol):
     _reading_paused = 0.0
     _writable: asyncio.Event | None = None
     given = 0
+    _unsent = 0
     _taken = 0
     _taken_at = 0.0
 
@@ -68,9 +69,9 @@ class FlowControlled(asyncio.Protocol):
         """Whether the client has taken nothing for too long."""
         unsent = self.transport.get_write_buffer_size()
         taken = self.given - unsent
-        if not unsent or taken > self._taken:
+        if not unsent or not self._unsent or taken > self._taken:
             self._taken_at = now
-        self._taken = taken
+        self._unsent, self._taken = unsent, taken
         return unsent > 0 and 0 < limit < now - self._taken_at
 
     def _reset(self) -> None:

@@ -770,3 +770,18 @@ async def test_reader_whose_buffer_is_always_full_makes_progress():
     await connection.check(16)
 
     assert connection.transport.aborted
+
+
+@pytest.mark.parametrize("unsent", [1, 100, 5000])
+async def test_first_look_at_unsent_bytes_is_never_the_last(unsent):
+    """Whoever has taken nothing yet has the whole time-out, TLS's own bytes or not."""
+    connection = MemoryConnection(App(), write_timeout=5)
+    connection.transport.unsent = unsent
+    connection.protocol.given = 100
+
+    await connection.check(100)
+    await connection.check(104)
+    assert not connection.transport.aborted
+    await connection.check(106)
+
+    assert connection.transport.aborted
