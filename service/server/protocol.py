@@ -133,10 +133,10 @@ class HttpProtocol(RequestReader):
     def connection_lost(self, exc: Exception | None) -> None:
         self.guard.lost(self)
         self._deaf = True
-        for exchange in (self._active, self._incoming, *self._queue):
+        for exchange in (self._active, self._incoming):
             if exchange is not None and not exchange.answered:
                 exchange.leave()
-        self._queue.clear()
+        self._drop_queue()
         self.resume_writing()
         # each points back here: without them nothing waits for the garbage collector
         self._parser = self._active = self._incoming = None
@@ -234,9 +234,11 @@ class HttpProtocol(RequestReader):
         return True
 
     def _drop_queue(self) -> None:
+        """Forget what has come and will not be answered."""
         for each in self._queue:
             each.leave()
         self._queue.clear()
+        self._backlog = b""
 
     # -- answering ---------------------------------------------------------------
 

@@ -144,3 +144,47 @@ async def test_connection_that_opens_while_the_server_leaves_ends_at_once():
     await connection.settle()
 
     assert connection.ends
+
+
+async def test_malformed_head_far_behind_ends_the_connection_after_the_answers():
+    """What waits as bytes behind it is never asked for, and nothing hangs."""
+    count = 0
+
+    async def app(_scope, _receive, send):
+        nonlocal count
+        count += 1
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    connection = MemoryConnection(app)
+    good = request("/" + "x" * 100)
+    await connection.send(good * 20 + b"nonsense\r\n\r\n" + good * 300)
+    for _ in range(30):
+        await connection.settle()
+    await connection.check(5)
+
+    assert count == 20
+    assert len(connection.answers()) == 20
+    assert connection.transport.closed
+
+
+async def test_ending_connection_keeps_nothing_of_what_still_comes():
+    """After the last answer a client may send on: it is thrown away, not kept."""
+    may = asyncio.Event()
+
+    async def app(_scope, _receive, send):
+        await may.wait()
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    guard = Guard()
+    connection = MemoryConnection(app, guard=guard)
+    good = request("/" + "x" * 100)
+    await connection.send(good * 400)
+    guard.drain.active = True
+    may.set()
+    await connection.settle()
+    connection.protocol.data_received(b"x" * 100_000)
+
+    assert len(connection.answers()) == 1
+    assert connection.protocol._backlog == b""  # noqa: SLF001 - the memory it is about
