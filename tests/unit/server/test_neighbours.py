@@ -187,4 +187,4 @@ async def test_ending_connection_keeps_nothing_of_what_still_comes():
     connection.protocol.data_received(b"x" * 100_000)
 
     assert len(connection.answers()) == 1
-    assert connection.protocol._backlog == b""  # noqa: SLF001 - the memory it is about
+    assert connection.protocol._backlog == b""
