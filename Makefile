@@ -58,7 +58,7 @@ sbom: .supply-venv/.done build/sbom/.done ## list what the image holds: build/sb
 	@PATH="$(CURDIR)/.supply-venv/bin:$$PATH" python -m tools.sbom --python build/sbom/bin/python \
 	  $(if $(DPKG_STATUS),--dpkg-status $(DPKG_STATUS)) --output build/sbom.cdx.json
 
-docs: $(VENV)/.dev ## write what is made from service/settings.py anew: docs, example, chart schema
+docs: $(VENV)/.dev ## write what is made from service/settings/ anew: docs, example, chart schema
 	$(BIN)/python -m tools.settings_docs
 	$(BIN)/python -m tools.chart_schema
 

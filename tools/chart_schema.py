@@ -1,5 +1,5 @@
 """
-Keep the Helm chart in step with `service/settings.py`.
+Keep the Helm chart in step with `service/settings/`.
 
 The chart's `config:` is the settings file itself, so its names, order, defaults, bounds
 and reload behaviour must be those of `Settings`. Run this after a change there:
@@ -39,7 +39,7 @@ __all__ = [
 CHART = Path(__file__).resolve().parent.parent / "helm" / "httpserver"
 """Folder of the chart."""
 
-BEGIN = "# >>> config: written by tools/chart_schema.py from service/settings.py\n"
+BEGIN = "# >>> config: written by tools/chart_schema.py from service/settings/\n"
 END = "# <<< config\n"
 _WIDTH = 96
 _NOISE = ("title", "default", "live")
@@ -194,7 +194,7 @@ def render(chart: Path = CHART) -> dict[Path, str]:
 def main(arguments: list[str] | None = None) -> int:
     """Write the files, or only compare them; the result is the exit code."""
     parser = argparse.ArgumentParser(
-        description="Keep the chart in step with service/settings.py."
+        description="Keep the chart in step with service/settings/."
     )
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args(arguments).check

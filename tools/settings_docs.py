@@ -1,5 +1,5 @@
 """
-Keep the settings' documentation in step with `service/settings.py`.
+Keep the settings' documentation in step with `service/settings/`.
 
     python -m tools.settings_docs            # rewrites the two files
     python -m tools.settings_docs --check    # exit 1 when one of them is old
@@ -20,7 +20,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 _MARKER = (
     "<!-- What follows is written by tools/settings_docs.py"
-    " from service/settings.py. -->\n"
+    " from service/settings/. -->\n"
 )
 
 

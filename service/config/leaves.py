@@ -45,6 +45,11 @@ class Leaf:
         return tuple(self.key.split("."))
 
     @property
+    def parent(self) -> str:
+        """Dotted key of the section that it stands in."""
+        return self.key.rpartition(".")[0]
+
+    @property
     def file_name(self) -> str:
         """Its name in the secrets folder, such as `login__token_key`."""
         return "__".join(self.path)

@@ -35,9 +35,8 @@ def example() -> str:
         if names:
             lines += ["", *_comment(_told(model), indent=indent[2:])]
             lines.append(f"{indent[2:]}{names[-1]}:")
-        for leaf in leaves().values():
-            if leaf.section is model:
-                lines += _entry(leaf, indent=indent)
+        for leaf in _leaves_of(key):
+            lines += _entry(leaf, indent=indent)
     return "\n".join(lines) + "\n"
 
 
@@ -45,10 +44,15 @@ def markdown() -> str:
     """Return a table of the settings for each section."""
     parts: list[str] = []
     for key, model in sections().items():
-        inside = [leaf for leaf in leaves().values() if leaf.section is model]
+        inside = _leaves_of(key)
         if inside:
             parts += [f"### {key}", "", _told(model), "", *_table(inside), ""]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _leaves_of(section: str) -> list[Leaf]:
+    """Return the settings of a section by its key: a class may stand at two."""
+    return [leaf for leaf in leaves().values() if leaf.parent == section]
 
 
 def _entry(leaf: Leaf, *, indent: str) -> list[str]:

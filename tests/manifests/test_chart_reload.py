@@ -25,6 +25,8 @@ def leaves(schema: dict[str, Any], prefix: str = "") -> dict[str, dict[str, Any]
 SETTINGS = leaves(config_schema())
 OTHERS = {
     "log.loggers": {"uvicorn.error": "debug"},
+    "log.redact": ["password"],
+    "log.sampling.levels": ["debug"],
     "metrics.buckets": [0.5, 1.0],
     "overload.bulkheads": {"demo": 500},
     "server.cors.expose": ["x-request-id"],
@@ -35,8 +37,11 @@ OTHERS = {
     "server.ports": [8082],
     "server.tls.ports": [9443],
     "server.trusted_proxies": ["10.0.0.0/8"],
+    "sms.recipients": ["+15550100"],
+    "tracing.sample_ratio": 0.5,
 }
-"""Values of settings that are lists or maps, other than the defaults."""
+"""Values of settings that are lists or maps, or have an upper bound, other than the
+defaults."""
 
 
 def default(path: str) -> Any:

@@ -1,62 +1,30 @@
-"""
-Every setting of the service, typed, as one tree; the field order is that of `config:`
-in `helm/httpserver/values.yaml`.
+"""Settings of the listeners: ports, limits, time-outs, lifecycle, TLS, probes."""
 
-Durations are seconds, sizes bytes. A field marked `live` takes effect on reload; every
-other one needs a restart (the log says so). Where values come from is the business of
-`service.config`: this module only says what they are.
-"""
+from typing import Literal, Self
 
-from typing import Annotated, Any, Literal, Self
+from pydantic import Field, SecretStr, model_validator
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic.config import JsonDict
+from service.settings.fields import (
+    Bytes,
+    Origin,
+    Port,
+    Seconds,
+    Section,
+    Token,
+    live,
+)
 
 __all__ = [
     "AdminSettings",
     "ControlSettings",
     "CorsSettings",
-    "DemoSettings",
-    "FlagSettings",
-    "LogLevel",
-    "LogSettings",
-    "LoginSettings",
-    "MetricsSettings",
-    "OverloadSettings",
     "ProbeSettings",
     "ServerSettings",
-    "Settings",
-    "ThrottleSettings",
     "TlsSettings",
-    "is_live",
 ]
 
-LogLevel = Literal["debug", "info", "warning", "error", "critical"]
-Port = Annotated[int, Field(ge=0, le=65535)]
-Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-Bytes = Annotated[int, Field(ge=0)]
-Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
-Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[a-z0-9._\[\]:-]+)$")]
 
-_LIVE: JsonDict = {"live": True}
-"""JSON-schema mark of a field that takes effect without a restart."""
-
-
-def live(default: Any, description: str, **bounds: Any) -> Any:
-    """Return a field that takes effect on reload."""
-    return Field(default, description=description, json_schema_extra=_LIVE, **bounds)
-
-
-def is_live(model: type[BaseModel], field: str) -> bool:
-    """Whether *field* of *model* takes effect on reload."""
-    return model.model_fields[field].json_schema_extra == _LIVE
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ControlSettings(_Section):
+class ControlSettings(Section):
     """Control endpoints of the admin port, for operators who hold the token."""
 
     enabled: bool = Field(False, description="Serve `/control/…` on the admin port.")
@@ -75,7 +43,7 @@ class ControlSettings(_Section):
         return self
 
 
-class AdminSettings(_Section):
+class AdminSettings(Section):
     """The admin listener: metrics and probes, on an event loop of its own."""
 
     enabled: bool = Field(True, description="Open the admin listener.")
@@ -84,7 +52,7 @@ class AdminSettings(_Section):
     control: ControlSettings = ControlSettings()
 
 
-class TlsSettings(_Section):
+class TlsSettings(Section):
     """HTTPS by the service itself; certificate files are taken in anew on change."""
 
     enabled: bool = Field(False, description="Open the TLS ports.")
@@ -118,7 +86,7 @@ class TlsSettings(_Section):
     )
 
 
-class CorsSettings(_Section):
+class CorsSettings(Section):
     """Which pages of other origins may call the service from a browser."""
 
     origins: list[Origin] = Field(
@@ -161,7 +129,7 @@ class CorsSettings(_Section):
         return self
 
 
-class ServerSettings(_Section):
+class ServerSettings(Section):
     """The main listener, its limits and its lifecycle."""
 
     name: str = Field("httpserver", description="Name in logs and answers.")
@@ -255,7 +223,7 @@ class ServerSettings(_Section):
         return self
 
 
-class ProbeSettings(_Section):
+class ProbeSettings(Section):
     """Liveness, readiness and startup probes."""
 
     cache_ttl: Seconds = live(1.0, "Seconds a readiness result is used again.")
@@ -266,163 +234,3 @@ class ProbeSettings(_Section):
         60.0,
         "Seconds the main event loop may hang until liveness fails; 0 is never.",
     )
-
-
-class LogSettings(_Section):
-    """What is logged, and how."""
-
-    level: LogLevel = live("info", "Lowest level that is logged.")
-    loggers: dict[str, LogLevel] = live(
-        {}, "Level of single loggers, by name, such as `uvicorn.error: debug`."
-    )
-    format: Literal["auto", "json", "console"] = Field(
-        "auto",
-        description="JSON lines, key=value for people, or console on a terminal only.",
-    )
-    access: bool = live(True, "One line per request.")
-    probes: bool = live(False, "Access lines for probes and scrapes too.")
-
-
-class MetricsSettings(_Section):
-    """What is measured."""
-
-    buckets: list[float] = Field(
-        [
-            0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9,
-            1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.0, 2.5, 5.0, 10.0,
-        ],
-        description="Upper bounds in seconds of the latency histograms; tenths "
-        "between 0 and 2 s resolve the random delay.",
-    )  # fmt: skip
-    sample: bool = Field(
-        True,
-        description="Export the sample application: a counter, a gauge, a histogram "
-        "and a summary of made-up work.",
-    )
-
-    @model_validator(mode="after")
-    def _buckets_rise(self) -> Self:
-        if not self.buckets or sorted(set(self.buckets)) != self.buckets:
-            msg = "metrics.buckets must rise and hold at least one bound"
-            raise ValueError(msg)
-        return self
-
-
-class OverloadSettings(_Section):
-    """Load shedding: what is more than the service can do gets 503 at once."""
-
-    max_in_flight: int = live(
-        10_000, "Most requests in flight; 503 above it. 0 is no limit.", ge=0
-    )
-    adaptive: bool = live(
-        True, "Lower the limit while requests wait for the event loop, raise it after."
-    )
-    target_delay: Seconds = live(
-        0.1,
-        "Seconds a request may wait for the event loop before the adaptive limit "
-        "comes down.",
-        gt=0,
-    )
-    min_in_flight: int = live(
-        8, "Requests in flight that the adaptive limit always leaves.", ge=1
-    )
-    retry_after: Seconds = live(1.0, "Seconds that a shed client is asked to wait.")
-    bulkheads: dict[str, Annotated[int, Field(ge=1)]] = live(
-        {},
-        "Most requests in flight of one part, by its name, such as `demo: 500`, so "
-        "that it can't take the others' share; 503 above it.",
-    )
-
-
-class ThrottleSettings(_Section):
-    """Requests per second of one client; 429 above it."""
-
-    enabled: bool = live(False, "Count requests per client.")
-    rate: float = live(50.0, "Requests a second in the long run.", gt=0, le=1e6)
-    burst: int = live(100, "Requests that may come at once.", ge=1, le=1_000_000)
-    key: Literal["address", "user"] = live(
-        "address",
-        "What a client is: its address (a /64 network for IPv6), or the user of its "
-        "valid bearer token, and the address without one.",
-    )
-    max_clients: int = Field(
-        1_000_000, description="Clients that are remembered at once.", ge=1
-    )
-    store: SecretStr | None = live(
-        None,
-        "URL of a server that speaks the Redis protocol, such as "
-        "`redis://cache:6379/0`, where all replicas count together. Without: each "
-        "process counts for itself.",
-    )
-    store_timeout: float = live(
-        0.05,
-        "Seconds the store may take; after it the process counts for itself.",
-        gt=0,
-        le=10,
-    )
-
-    @model_validator(mode="after")
-    def _store_is_known(self) -> Self:
-        url = "redis://" if self.store is None else self.store.get_secret_value()
-        if not url.startswith(("redis://", "rediss://", "unix://")):
-            msg = "throttle.store must begin with redis://, rediss:// or unix://"
-            raise ValueError(msg)
-        return self
-
-
-class DemoSettings(_Section):
-    """The sample routes."""
-
-    enabled: bool = Field(True, description="Serve the demo routes.")
-    delay_min: Seconds = live(0.0, "Shortest random delay of `/`, in seconds.")
-    delay_max: Seconds = live(2.0, "Longest random delay of `/`, in seconds.")
-    delay_limit: Seconds = live(
-        10.0, "Longest delay that `/delay/{seconds}` grants, in seconds."
-    )
-
-    @model_validator(mode="after")
-    def _delays_fit(self) -> Self:
-        if self.delay_min > self.delay_max:
-            msg = "demo.delay_min must not be above demo.delay_max"
-            raise ValueError(msg)
-        return self
-
-
-class LoginSettings(_Section):
-    """`/user/login`: who may log in, and the token they get."""
-
-    enabled: bool = Field(True, description="Serve `/user/login`.")
-    users: dict[str, SecretStr] = live(
-        {}, "Argon2 hash by user name; `httpserver hash-password` makes one."
-    )
-    token_key: SecretStr | None = live(
-        None,
-        "Key that signs tokens, 32 characters at least, the same for all replicas; "
-        "without it each process makes its own.",
-        min_length=32,
-    )
-    token_ttl: Seconds = live(900.0, "Seconds a token is good for.", gt=0)
-    attempts_per_minute: float = live(
-        10.0, "Attempts a minute for one client and user; 429 above it.", gt=0, le=6000
-    )
-
-
-class FlagSettings(_Section):
-    """Feature flags: each takes effect on reload."""
-
-    random_delay: bool = live(True, "`/` waits its random delay.")
-    page: bool = live(True, "`/` answers a browser with the page.")
-
-
-class Settings(_Section):
-    """The whole tree."""
-
-    server: ServerSettings = ServerSettings()
-    probes: ProbeSettings = ProbeSettings()
-    log: LogSettings = LogSettings()
-    metrics: MetricsSettings = MetricsSettings()
-    overload: OverloadSettings = OverloadSettings()
-    throttle: ThrottleSettings = ThrottleSettings()
-    demo: DemoSettings = DemoSettings()
-    login: LoginSettings = LoginSettings()
-    flags: FlagSettings = FlagSettings()

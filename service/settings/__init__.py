@@ -1,0 +1,73 @@
+"""
+Every setting of the service, typed, as one tree; the field order is that of `config:`
+in `helm/httpserver/values.yaml`.
+
+Durations are seconds, sizes bytes. A field marked `live` takes effect on reload; every
+other one needs a restart (the log says so). Where values come from is the business of
+`service.config`: this module only says what they are.
+"""
+
+from service.settings.features import (
+    DemoSettings,
+    FlagSettings,
+    LoginSettings,
+    SmsSettings,
+)
+from service.settings.fields import LogLevel, Section, is_live
+from service.settings.observability import (
+    LogSettings,
+    MetricsSettings,
+    OtlpSettings,
+    PushSettings,
+    SamplingSettings,
+    TracingSettings,
+)
+from service.settings.protection import OverloadSettings, ThrottleSettings
+from service.settings.server import (
+    AdminSettings,
+    ControlSettings,
+    CorsSettings,
+    ProbeSettings,
+    ServerSettings,
+    TlsSettings,
+)
+
+__all__ = [
+    "AdminSettings",
+    "ControlSettings",
+    "CorsSettings",
+    "DemoSettings",
+    "FlagSettings",
+    "LogLevel",
+    "LogSettings",
+    "LoginSettings",
+    "MetricsSettings",
+    "OtlpSettings",
+    "OverloadSettings",
+    "ProbeSettings",
+    "PushSettings",
+    "SamplingSettings",
+    "ServerSettings",
+    "Settings",
+    "SmsSettings",
+    "ThrottleSettings",
+    "TlsSettings",
+    "TracingSettings",
+    "is_live",
+]
+
+
+class Settings(Section):
+    """The whole tree."""
+
+    server: ServerSettings = ServerSettings()
+    probes: ProbeSettings = ProbeSettings()
+    log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
+    overload: OverloadSettings = OverloadSettings()
+    throttle: ThrottleSettings = ThrottleSettings()
+    demo: DemoSettings = DemoSettings()
+    login: LoginSettings = LoginSettings()
+    sms: SmsSettings = SmsSettings()
+    flags: FlagSettings = FlagSettings()
