@@ -5,8 +5,8 @@ The listener writes them itself, before any application code runs, and then ends
 connection: what follows a request that can't be read can't be trusted either.
 """
 
-import json
-from http import HTTPStatus
+from service.errors import RequestError
+from service.server.responses import PROBLEM_JSON, problem, status_phrase
 
 __all__ = ["Refusal"]
 
@@ -31,17 +31,10 @@ class Refusal(Exception):
 
     def answer(self) -> bytes:
         """Return the whole answer as it goes on the wire."""
-        title = HTTPStatus(self.status).phrase
-        document = {
-            "type": "about:blank",
-            "title": title,
-            "status": self.status,
-            "detail": self.detail,
-        }
-        body = json.dumps(document, separators=(",", ":")).encode()
+        body = problem(RequestError(self.detail, status=self.status)).body
         lines = (
-            b"HTTP/1.1 %d %b" % (self.status, title.encode()),
-            b"content-type: application/problem+json",
+            b"HTTP/1.1 %d %b" % (self.status, status_phrase(self.status).encode()),
+            b"content-type: %b" % PROBLEM_JSON.encode(),
             b"content-length: %d" % len(body),
             b"connection: close",
             *self.headers,
