@@ -50,14 +50,12 @@ def run(store: SettingsStore) -> int:
     raise_limit(store.current.server.max_connections)
     keep_large_blocks_apart()
     inherited = Inherited.from_environment()
-    if inherited is None:  # else the parent has told it
-        _tell_exposed(store)
     if inherited is not None:
         main = _serve_as_worker(store, inherited)
-    elif store.current.server.workers > 1:
-        main = _serve_as_parent(store)
     else:
-        main = _serve_alone(store)
+        _tell_exposed(store)  # a worker's parent has told it
+        several = store.current.server.workers > 1
+        main = _serve_as_parent(store) if several else _serve_alone(store)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
 
@@ -93,7 +91,6 @@ async def _serve_as_parent(store: SettingsStore) -> int:
     process = _Process(store)
     with tempfile.TemporaryDirectory(prefix="httpserver-metrics-") as shared:
         pool = WorkerPool(
-            name=settings.name,
             ports=_ports(settings),
             count=settings.workers,
             environment={MULTIPROCESS_VARIABLE: shared},

@@ -93,8 +93,7 @@ class WorkerPool:
     The main server of a parent process: the workers together.
 
     Args:
-        name: Name in logs.
-        ports: Where the workers listen.
+        ports: Where the workers listen; their name is that of the pool.
         count: How many workers.
         environment: Variables that the workers get besides the parent's own.
         on_exit: Told the process id of each worker that is gone.
@@ -103,13 +102,12 @@ class WorkerPool:
     def __init__(
         self,
         *,
-        name: str,
         ports: Ports,
         count: int,
         environment: dict[str, str],
         on_exit: Callable[[int], None],
     ) -> None:
-        self.name = name
+        self.name = ports.name
         self.in_flight = 0
         self._ports = ports
         self._count = count
