@@ -56,6 +56,7 @@ class Overload:
 
         self._store = Store(
             throttle_settings,
+            limits=self._limits,
             local=self._throttle,
             metrics=metrics,
             prefix=f"{settings.server.name}:throttle:",

@@ -28,6 +28,7 @@ class Store:
 
     Args:
         settings: Gives the settings as they are now.
+        limits: Gives burst and rate of a client, as `local` has them.
         local: Counts while the store is away.
         metrics: Counts what fails.
         prefix: Begins each key in the store.
@@ -43,12 +44,14 @@ class Store:
         self,
         settings: Callable[[], ThrottleSettings],
         *,
+        limits: Callable[[], tuple[float, float]],
         local: KeyedThrottle,
         metrics: OverloadMetrics,
         prefix: str,
     ) -> None:
         self.shared: SharedThrottle | None = None
         self._settings = settings
+        self._limits = limits
         self._local = local
         self._metrics = metrics
         self._prefix = prefix
@@ -84,10 +87,6 @@ class Store:
             observer=_StoreLog(self._metrics),
             prefix=self._prefix,
         )
-
-    def _limits(self) -> tuple[float, float]:
-        throttle = self._settings()
-        return throttle.burst, throttle.rate
 
 
 class _StoreLog:

@@ -7,13 +7,22 @@ from service.resilience.throttle import KeyedThrottle
 from service.settings import Settings, ThrottleSettings
 
 
+def one() -> tuple[float, float]:
+    return 1, 1
+
+
 async def test_store_follows_the_settings():
     """None, one, another and none again; the one before is let go of."""
     urls = iter([None, "redis://127.0.0.1:1/0", "redis://127.0.0.1:2/0", None])
     now = ThrottleSettings()
     metrics = create_service(SettingsStore.of(Settings())).metrics.overload
-    local = KeyedThrottle(lambda: (1, 1))
-    store = Store(lambda: now, local=local, metrics=metrics, prefix="test:")
+    store = Store(
+        lambda: now,
+        limits=one,
+        local=KeyedThrottle(one),
+        metrics=metrics,
+        prefix="test:",
+    )
 
     seen = []
     for url in urls:
