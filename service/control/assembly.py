@@ -2,7 +2,7 @@
 
 from pydantic import SecretStr
 
-from service.control.access import Guard
+from service.bearer import Guard
 from service.control.board import Switchboard
 from service.control.faults import Injector
 from service.control.levels import Levels
@@ -34,7 +34,9 @@ def control(core: Core) -> Feature:
         board.listen(listener)
     core.health.switched_off = lambda: _reason(board.state)
     guard = Guard(
-        token=token, count=lambda reason: metrics.refusals.labels(reason).inc()
+        "control",
+        token=token,
+        count=lambda reason: metrics.refusals.labels(reason).inc(),
     )
     endpoints = Control(board, store=core.store)
     return Feature(

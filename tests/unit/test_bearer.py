@@ -1,9 +1,9 @@
-"""The control token: asked for, compared as it is now, and no game to guess."""
+"""A bearer token: asked for, compared as it is now, and no game to guess."""
 
 import pytest
 from pydantic import SecretStr
 
-from service.control.access import ATTEMPTS, REFILL_RATE, Guard
+from service.bearer import ATTEMPTS, REFILL_RATE, Guard
 from service.server.routes import Route
 from tests.support.asgi import application, client
 
@@ -18,7 +18,10 @@ class Bench:
         self.now = 0.0
         self.refused = []
         guard = Guard(
-            token=lambda: self.token, count=self.refused.append, clock=lambda: self.now
+            "control",
+            token=lambda: self.token,
+            count=self.refused.append,
+            clock=lambda: self.now,
         )
         route = Route(path="/control", handler=self.handle)
         self.http = client(application(guard.protect(route)))

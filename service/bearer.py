@@ -1,5 +1,5 @@
 """
-Who may use the control endpoints: whoever holds the token, asked for at each request.
+Routes for whoever holds a bearer token: asked for at each request, as it is then.
 
 Attempts are throttled by address before the token is looked at; without that, nothing
 would keep a guesser from being right at the ten-millionth one.
@@ -33,14 +33,13 @@ REFILL_RATE = 1 / 6
 MOST_ADDRESSES = 10_000
 """Addresses that are remembered for a wrong token; the oldest is forgotten for more."""
 
-_CHALLENGE = {"www-authenticate": 'Bearer realm="control"'}
-
 
 class Guard:
     """
     Asks for the token.
 
     Args:
+        what: What the token is of, in one lower-case word; clients read it.
         token: Gives the token as it is now; None lets nobody in.
         count: Counts a refusal by its reason: `missing`, `wrong` or `throttled`.
         clock: Gives the time in seconds; it must not go backwards.
@@ -51,11 +50,14 @@ class Guard:
 
     def __init__(
         self,
+        what: str,
         *,
         token: Callable[[], SecretStr | None],
         count: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._what = what
+        self._challenge = {"www-authenticate": f'Bearer realm="{what}"'}
         self._token = token
         self._count = count
         self._bucket = partial(TokenBucket, ATTEMPTS, REFILL_RATE, clock)
@@ -84,13 +86,16 @@ class Guard:
         scheme, _, given = (ctx.raw_header(b"authorization") or b"").partition(b" ")
         if scheme.lower() != b"bearer" or not given.strip():
             self._count("missing")
-            raise Unauthorized("This needs the control token.", headers=_CHALLENGE)
+            raise self._unauthorized(f"This needs the {self._what} token.")
         self._slow_down(ctx.client)
         if not self._is_token(given.strip()):
             self._count("wrong")
             self._remember(ctx.client)
-            raise Unauthorized("The control token is wrong.", headers=_CHALLENGE)
+            raise self._unauthorized(f"The {self._what} token is wrong.")
         self._guessers.pop(ctx.client, None)
+
+    def _unauthorized(self, detail: str) -> Unauthorized:
+        return Unauthorized(detail, headers=self._challenge)
 
     def _slow_down(self, client: str) -> None:
         """Refuse an address that has sent too many wrong tokens."""
