@@ -177,6 +177,10 @@ class KeyedThrottle:
         shard.remember(key, now + after, now)
         return allowance(0.0, after, capacity=capacity, rate=rate)
 
+    def forget(self, key: Hashable) -> None:
+        """Give *key* a full bucket, whatever it has taken."""
+        self._shards[hash(key) & self._mask].forget(key)
+
 
 class _Shard:
     """
@@ -214,6 +218,11 @@ class _Shard:
             if len(self._full_at) + len(self._older) >= self._max_keys:
                 self._evict(now)
         self._full_at[key] = full_at
+
+    def forget(self, key: Hashable) -> None:
+        """Know nothing of *key*."""
+        self._full_at.pop(key, None)
+        self._older.pop(key, None)
 
     def _forget_full(self, now: float) -> None:
         older = self._older

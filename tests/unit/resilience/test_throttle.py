@@ -110,6 +110,23 @@ def test_key_that_was_not_used_for_longest_is_forgotten():
     assert throttle.try_acquire("b") == 0.0
 
 
+@pytest.mark.parametrize("others", [0, 2], ids=["used of late", "among the older"])
+def test_forgotten_key_begins_anew(others):
+    """Its bucket is full again, and nothing of it is remembered."""
+    throttle = KeyedThrottle(lambda: (1, 1), max_keys=3, clock=Clock())
+    throttle.try_acquire("a")
+    for other in range(others):
+        throttle.try_acquire(other)
+        throttle.try_acquire(other + 10)
+    known = len(throttle)
+
+    throttle.forget("a")
+    throttle.forget("never seen")
+
+    assert len(throttle) == known - 1
+    assert throttle.try_acquire("a") == 0.0
+
+
 def test_new_limits_take_effect_at_the_next_call():
     """A reload holds for keys that are known; what they took stays taken."""
     limits = [(1.0, 1.0)]
