@@ -14,10 +14,12 @@ The text of a `RequestError` reaches the client: it tells what is wrong and neve
 what the client sent.
 """
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 
 __all__ = [
+    "FAILED",
     "BadRequest",
     "ContentTooLarge",
     "DeadlineExceeded",
@@ -34,7 +36,11 @@ __all__ = [
     "Unavailable",
     "Unprocessable",
     "UnsupportedMediaType",
+    "retry_after",
 ]
+
+FAILED = "The service failed; its log has the cause."
+"""All that a client is told of a failure of ours."""
 
 
 class ServiceError(Exception):
@@ -157,3 +163,8 @@ class DeadlineExceeded(RequestError):
     """The handler did not answer within the time-out."""
 
     status = HTTPStatus.GATEWAY_TIMEOUT
+
+
+def retry_after(seconds: float) -> dict[str, str]:
+    """Return the header that asks for so many seconds, whole and never too few."""
+    return {"retry-after": str(math.ceil(seconds))}

@@ -5,13 +5,18 @@ What could be misused is bounded: attempts per client and name, hashes at a time
 An unknown name and a wrong password get the same answer after the same work.
 """
 
-import math
 from collections.abc import Callable
 
 from service.demo.credentials import Credentials, read_credentials
 from service.demo.passwords import Passwords
 from service.demo.tokens import Claims, Tokens
-from service.errors import RequestError, TooManyRequests, Unauthorized, Unavailable
+from service.errors import (
+    RequestError,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    retry_after,
+)
 from service.observability.logging import get_logger
 from service.resilience.throttle import KeyedThrottle
 from service.server.context import RequestContext
@@ -115,7 +120,7 @@ class Login:
             self._count("throttled")
             raise TooManyRequests(
                 "Too many attempts for this name.",
-                headers={"retry-after": str(max(1, math.ceil(wait)))},
+                headers=retry_after(wait),
             )
 
     async def _authenticate(self, credentials: Credentials) -> None:

@@ -18,7 +18,7 @@ from argon2.exceptions import (
 )
 from pydantic import SecretStr
 
-from service.errors import Unavailable
+from service.errors import Unavailable, retry_after
 from service.observability.logging import get_logger
 
 __all__ = ["Passwords"]
@@ -81,9 +81,7 @@ class Passwords:
         known = users.get(username)
         hashed = known or next(iter(users.values()), _NOBODY)
         if not self._places.acquire(blocking=False):
-            raise Unavailable(
-                "Too many logins at a time.", headers={"retry-after": "1"}
-            )
+            raise Unavailable("Too many logins at a time.", headers=retry_after(1))
         job = self._executor.submit(
             self._matches, hashed.get_secret_value(), password.encode()
         )

@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-from service.errors import Unavailable
+from service.errors import Unavailable, retry_after
 from service.observability.logging import get_logger
-from service.overload.refusals import Refused, retry_after
+from service.overload.refusals import Refused
 from service.resilience.bulkhead import Bulkhead
 from service.server.application import Filter
 from service.server.context import RequestContext

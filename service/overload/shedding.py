@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable
 
-from service.errors import Unavailable
+from service.errors import Unavailable, retry_after
 from service.overload.heartbeat import Heartbeat
-from service.overload.refusals import Refused, retry_after
+from service.overload.refusals import Refused
 from service.resilience.adaptive_limit import AdaptiveLimit, Bounds
 from service.resilience.load_shedder import LoadShedder, ShedClass
 from service.server.application import Filter

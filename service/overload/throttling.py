@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from typing import Protocol
 
-from service.errors import TooManyRequests
-from service.overload.refusals import Refused, retry_after
+from service.errors import TooManyRequests, retry_after
+from service.overload.refusals import Refused
 from service.resilience.throttle import Allowance, KeyedThrottle
 from service.server.application import Filter
 from service.server.context import RequestContext
