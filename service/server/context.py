@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from starlette.datastructures import FormData, Headers, QueryParams
 
-from service.errors import InternalError, RequestError, UnsupportedMediaType
+from service.errors import FAILED, InternalError, RequestError, UnsupportedMediaType
 from service.server import reading
 from service.server.cookies import cookie_header, read_cookies
 from service.server.heads import FixedHeaders
@@ -286,9 +286,7 @@ class RequestContext:
 
     def internal_error(self) -> Response:
         """500: the log has the cause under the request id."""
-        return self.write_problem(
-            InternalError("The service failed; its log has the cause.")
-        )
+        return self.write_problem(InternalError(FAILED))
 
     def _error(self, status: int, detail: str | None) -> Response:
         return self.write_problem(RequestError(detail, status=status))

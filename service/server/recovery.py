@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
-from service.errors import DeadlineExceeded, InternalError, RequestError
+from service.errors import FAILED, DeadlineExceeded, InternalError, RequestError
 from service.observability.logging import get_logger
 from service.server.context import RequestContext
 from service.server.deadlines import taken_back
@@ -60,7 +60,7 @@ def _problem(ctx: RequestContext, error: BaseException) -> RequestError:
     if not isinstance(error, Exception):
         raise error
     _log_failure(ctx, error)
-    return InternalError("The service failed; its log has the cause.")
+    return InternalError(FAILED)
 
 
 def _log_failure(ctx: RequestContext, error: BaseException) -> None:

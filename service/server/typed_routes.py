@@ -20,7 +20,7 @@ from starlette.responses import Response as StarletteResponse
 from starlette.routing import BaseRoute, Match, Mount, Route
 from typing_extensions import override
 
-from service.errors import RequestError
+from service.errors import FAILED, RequestError
 from service.server.context import RequestContext
 from service.server.delivery import recording_send
 from service.server.responses import Response, SentResponse, problem
@@ -243,6 +243,5 @@ async def _on_validation_error(request: Request, error: Any) -> StarletteRespons
 
 
 async def _on_exception(request: Request, _error: Exception) -> StarletteResponse:
-    """Answer for a handler that failed; the recover filter logs what comes after."""
-    told = RequestError("The service failed; its log has the cause.", status=500)
-    return _as_starlette(request, told)
+    """Answer for a handler that failed; the failure goes on to `deliver`, which logs."""
+    return _as_starlette(request, RequestError(FAILED, status=500))
