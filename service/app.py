@@ -178,7 +178,7 @@ def _filters(
 ) -> list[Filter]:
     """Return the filters, outermost first: the one place where their order stands."""
     server = store.current.server
-    # Inside recover, so that a page of another origin can read a problem document too;
+    # Inside deliver, so that a page of another origin can read a problem document too;
     # outside whatever may refuse or be slow, so that a 503 or 504 carries the headers,
     # and a preflight, which browsers send without credentials, is never asked for any.
     sharing = [cors(server.cors)] if server.cors.origins else []
