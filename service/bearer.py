@@ -7,17 +7,14 @@ would keep a guesser from being right at the ten-millionth one.
 
 import hashlib
 import hmac
-import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 from pydantic import SecretStr
 
-from service.errors import TooManyRequests, Unauthorized
-from service.resilience.throttle import TokenBucket
+from service.errors import TooManyRequests, Unauthorized, retry_after
+from service.resilience.throttle import KeyedThrottle
 from service.server.context import RequestContext
 from service.server.responses import Response
 from service.server.routes import Route
@@ -31,7 +28,7 @@ REFILL_RATE = 1 / 6
 """Wrong tokens per second that it may send in the long run: ten a minute."""
 
 MOST_ADDRESSES = 10_000
-"""Addresses that are remembered for a wrong token; the oldest is forgotten for more."""
+"""Addresses whose attempts are remembered; for one more, an old one is forgotten."""
 
 
 class Guard:
@@ -60,8 +57,9 @@ class Guard:
         self._challenge = {"www-authenticate": f'Bearer realm="{what}"'}
         self._token = token
         self._count = count
-        self._bucket = partial(TokenBucket, ATTEMPTS, REFILL_RATE, clock)
-        self._guessers: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._guessers = KeyedThrottle(
+            lambda: (ATTEMPTS, REFILL_RATE), max_keys=MOST_ADDRESSES, clock=clock
+        )
 
     def protect(self, route: Route) -> Route:
         """Return *route* with a handler that asks for the token first."""
@@ -90,29 +88,19 @@ class Guard:
         self._slow_down(ctx.client)
         if not self._is_token(given.strip()):
             self._count("wrong")
-            self._remember(ctx.client)
             raise self._unauthorized(f"The {self._what} token is wrong.")
-        self._guessers.pop(ctx.client, None)
+        self._guessers.forget(ctx.client)
 
     def _unauthorized(self, detail: str) -> Unauthorized:
         return Unauthorized(detail, headers=self._challenge)
 
     def _slow_down(self, client: str) -> None:
-        """Refuse an address that has sent too many wrong tokens."""
-        bucket = self._guessers.get(client)
-        wait = 0.0 if bucket is None else bucket.try_acquire()
+        """Count an attempt; refuse an address that has sent too many wrong tokens."""
+        wait = self._guessers.try_acquire(client)
         if wait > 0:
             self._count("throttled")
-            after = {"retry-after": str(max(1, math.ceil(wait)))}
-            raise TooManyRequests("Too many wrong tokens.", headers=after)
-
-    def _remember(self, client: str) -> None:
-        """Count the attempts of an address from its first wrong token on."""
-        if client not in self._guessers:
-            self._guessers[client] = self._bucket()
-            self._guessers[client].try_acquire()
-        if len(self._guessers) > MOST_ADDRESSES:
-            self._guessers.popitem(last=False)
+            headers = retry_after(wait)
+            raise TooManyRequests("Too many wrong tokens.", headers=headers)
 
     def _is_token(self, given: bytes) -> bool:
         token = self._token()
