@@ -243,5 +243,5 @@ async def _on_validation_error(request: Request, error: Any) -> StarletteRespons
 
 
 async def _on_exception(request: Request, _error: Exception) -> StarletteResponse:
-    """Answer for a handler that failed; the failure goes on to `deliver`, which logs."""
+    """Answer for a handler that failed; the failure itself goes on, to the log."""
     return _as_starlette(request, RequestError(FAILED, status=500))
