@@ -15,6 +15,7 @@ from typing import Protocol
 from service.errors import TooManyRequests, retry_after
 from service.overload.refusals import Refused
 from service.resilience.throttle import Allowance, KeyedThrottle
+from service.server.addresses import unmapped
 from service.server.application import Filter
 from service.server.context import RequestContext
 from service.server.responses import Response
@@ -31,10 +32,6 @@ class SharedCount(Protocol):
         """Take a token of *key* if it is there."""
 
 
-_MAPPED = bytes(10) + b"\xff\xff"
-"""What an IPv4 address in IPv6's form begins with (RFC 4291 §2.5.5.2)."""
-
-
 def address_key(address: str) -> str:
     """
     Return what a client is by its address: IPv4 as it is, the /64 network of IPv6.
@@ -42,14 +39,12 @@ def address_key(address: str) -> str:
     A client of IPv6 has a whole /64 at its hands (RFC 6177); a bucket for each of its
     addresses would limit nothing.
     """
-    if ":" not in address:
+    if ":" not in (address := unmapped(address)):
         return address
     try:
         packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
     except (OSError, ValueError):
         return address
-    if packed.startswith(_MAPPED):
-        return socket.inet_ntop(socket.AF_INET, packed[12:])
     return packed[:8].hex()
 
 

@@ -16,6 +16,7 @@ from http import HTTPStatus
 from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from service.errors import RequestError
+from service.server.addresses import unmapped
 from service.server.application import Filter
 from service.server.around import Around
 from service.server.context import RequestContext
@@ -179,8 +180,7 @@ def _believe(ctx: RequestContext, is_trusted: Callable[[str], bool]) -> None:
     hops = ",".join(ctx.headers.getlist("x-forwarded-for")).split(",")
     for hop in reversed([each.strip() for each in hops if each.strip()]):
         try:
-            address = ipaddress.ip_address(hop)
-            ctx.client = str(getattr(address, "ipv4_mapped", None) or address)
+            ctx.client = str(ipaddress.ip_address(unmapped(hop)))
         except ValueError:
             return
         ctx.scope["client"] = (ctx.client, 0)

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from service.server.addresses import unmapped
 from service.server.tls_peer import peer_name, tls_extension
 
 __all__ = ["connection_scope"]
@@ -27,8 +28,5 @@ def connection_scope(transport: asyncio.Transport) -> dict[str, Any]:
 
 def _address(name: object) -> tuple[str, int] | None:
     if isinstance(name, tuple | list):
-        host = str(name[0])
-        # an IPv4 client of a socket that takes both (RFC 4291 §2.5.5.2)
-        mapped = host.startswith("::ffff:") and "." in host
-        return host[7:] if mapped else host, int(name[1])
+        return unmapped(str(name[0])), int(name[1])
     return None
