@@ -15,6 +15,7 @@ from service import __version__
 from service.config import SettingsStore
 from service.feature import Core, Feature
 from service.observability.access_log import AccessLog
+from service.observability.log_sampling import LogSampling
 from service.observability.loop_lag import LoopLag
 from service.observability.metrics import Metrics
 from service.observability.sample_metrics import SampleMetrics
@@ -37,11 +38,12 @@ FEATURES = (
     "service.overload",
     "service.control",
     "service.demo",
+    "service.sms",
     "service.web",
 )
 """Packages whose function `feature` adds to the service, in this order."""
 
-__all__ = ["FEATURES", "Service", "create_app", "create_service"]
+__all__ = ["FEATURES", "Service", "create_app", "create_service", "metrics_push"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,10 @@ def create_service(
         )
     )
     log = AccessLog()
-    parts: list[Part] = [log, lag]
+    sampling = LogSampling(settings.log.sampling, metrics.log)
+    store.subscribe(lambda _old, new: sampling.adapt(new.log.sampling))
+    # stops last: it tells what was left out of the others' lines
+    parts: list[Part] = [sampling, log, lag]
     certificates = _certificates(store, metrics)
     if certificates is not None:
         parts.append(certificates)
@@ -148,6 +153,31 @@ def create_service(
         parts=parts,
         certificates=certificates,
     )
+
+
+def metrics_push(store: SettingsStore, metrics: Metrics) -> list[Part]:
+    """
+    Return the part that pushes the metrics of the whole service, where one is wanted.
+
+    Args:
+        store: The settings, live.
+        metrics: Those of the process that knows all: the one with the admin port.
+    """
+    settings = store.current
+    if settings.metrics.push.exporter == "none":
+        return []
+    # OpenTelemetry takes its time to import
+    from service.observability.metrics_push import MetricsPush
+    from service.observability.metrics_sender import MetricsSender
+    from service.observability.otlp import resource
+
+    send = MetricsSender(
+        lambda: store.current.metrics.push.otlp,
+        resource=resource(settings.server.name, version=__version__),
+    )
+    interval = settings.metrics.push.interval
+    push = MetricsPush(metrics.families, send, count=metrics.pushed, interval=interval)
+    return [push]
 
 
 def _certificates(store: SettingsStore, metrics: Metrics) -> Certificates | None:

@@ -63,7 +63,7 @@ def run(store: SettingsStore) -> int:
 def _tell_exposed(store: SettingsStore) -> None:
     """Warn of secrets that every user of the machine may read."""
     for name in store.sources.exposed():
-        logging.get_logger("httpserver.config").warning("secret_exposed", secret=name)
+        logging.get_logger("httpserver.config").warning("secret_exposed", setting=name)
 
 
 async def _serve_alone(store: SettingsStore) -> int:
@@ -160,9 +160,11 @@ class _Process:
     ) -> int:
         settings = self._store.current
         service.health.main_loop = asyncio.get_running_loop()
-        self._store.subscribe(lambda _old, new: logging.set_levels(new.log))
+        pushing = app.metrics_push(self._store, service.metrics) if admin else []
+        self._store.subscribe(lambda _old, new: logging.adapt(new.log))
         self._lifecycle = Lifecycle(
-            parts=[*service.parts, self._store.watcher],
+            # what pushes the metrics stops last, and pushes what the stop has counted
+            parts=[*pushing, *service.parts, self._store.watcher],
             main=main,
             admin=_admin_server(service, self._store)
             if admin and settings.server.admin.enabled

@@ -26,6 +26,7 @@ from service.observability.connection_metrics import ConnectionMetrics
 from service.observability.control_metrics import ControlMetrics
 from service.observability.exposition import expose
 from service.observability.http_metrics import HttpMetrics
+from service.observability.log_metrics import LogMetrics
 from service.observability.overload_metrics import OverloadMetrics
 from service.observability.process_metrics import ProcessGroup
 from service.observability.worker_values import (
@@ -43,6 +44,9 @@ LAG_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 1
 
 RELOAD_RESULTS = ("changed", "unchanged", "failed")
 """What a reload may come to."""
+
+PUSH_RESULTS = ("success", "failure")
+"""What a push may come to."""
 
 
 class LifecycleMetrics:
@@ -89,6 +93,7 @@ class Metrics:
         connections: Metrics of connections.
         lifecycle: The phase of the process.
         overload: What is refused to protect the service.
+        log: Log lines that sampling left out.
         random_delay: The random delays of `/`, in seconds.
         loop_lag: How late the event loops wake, in seconds, by loop.
         logins: Logins, by result.
@@ -128,6 +133,7 @@ class Metrics:
         self.connections = ConnectionMetrics(shared)
         self.lifecycle = LifecycleMetrics(self.registry)
         self.overload = OverloadMetrics(shared)
+        self.log = LogMetrics(shared)
         self.random_delay = Histogram(
             "httpserver_random_delay_seconds",
             "Random delays of the demo route `/`.",
@@ -140,6 +146,14 @@ class Metrics:
             ["result"],
             registry=shared,
         )
+        self._pushes = Counter(
+            "httpserver_metrics_pushes_total",
+            "Pushes of the metrics to a collector, by result.",
+            ["result"],
+            registry=self.registry,
+        )
+        for each in PUSH_RESULTS:
+            self._pushes.labels(each)
         self.loop_lag = Histogram(
             "httpserver_event_loop_lag_seconds",
             "How late the event loop wakes from a sleep.",
@@ -150,6 +164,15 @@ class Metrics:
         self.control = ControlMetrics(registry=self.registry, shared=shared)
         self._build_info(version)
         self._reload_metrics()
+
+    def pushed(self, result: str) -> None:
+        """
+        Count a push.
+
+        Args:
+            result: `success` or `failure`.
+        """
+        self._pushes.labels(result).inc()
 
     def reloaded(self, result: str) -> None:
         """
@@ -178,9 +201,9 @@ class Metrics:
             accept: Value of the `Accept` header; OpenMetrics on request.
             names: Names of families, or of single series, to give alone.
         """
-        return expose(self._collect, accept=accept, names=names)
+        return expose(self.families, accept=accept, names=names)
 
-    def _collect(self) -> Iterator[Metric]:
+    def families(self) -> Iterator[Metric]:
         """Yield the families of this process, and the workers' sums of all others."""
         own = set()
         for family in self.registry.collect():

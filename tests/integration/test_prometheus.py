@@ -84,3 +84,27 @@ async def test_promtool_has_nothing_to_say_of_the_metrics():
         ["promtool", "check", "metrics"], input=exposition, capture_output=True
     )
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
+
+
+async def test_native_histogram_beside_the_classic_buckets(tmp_path):
+    """What `nativeHistograms` of the chart asks of the operator, asked of Prometheus."""
+    if shutil.which("prometheus") is None:
+        pytest.skip("prometheus is not on PATH")
+    with serving(flags__random_delay="false") as service:
+        config = yaml.safe_load(scrape_config(service.admin_url))
+        config["scrape_configs"][0] |= {
+            "convert_classic_histograms_to_nhcb": True,
+            "always_scrape_classic_histograms": True,
+        }
+        await fetch_at_once(service.url, 10)
+        text = yaml.safe_dump(config)
+        with running(text, tmp_path) as prometheus:
+            native = 'histogram_count(http_request_duration_seconds{route="/"})'
+            await await_value(prometheus, native, 10)
+            await await_value(prometheus, SERIES.format("count"), 10)
+            quantile = prometheus.value(
+                'histogram_quantile(0.9, http_request_duration_seconds{route="/"})'
+            )
+
+    assert quantile is not None
+    assert 0 < quantile < 10

@@ -34,7 +34,7 @@ class Prometheus:
 
 
 @contextlib.contextmanager
-def running(config: str, folder: Path) -> Iterator[Prometheus]:
+def running(config: str, folder: Path, *options: str) -> Iterator[Prometheus]:
     """Run a Prometheus with *config* on a free port of the loopback interface."""
     program = shutil.which("prometheus")
     assert program is not None
@@ -47,6 +47,7 @@ def running(config: str, folder: Path) -> Iterator[Prometheus]:
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={address}",
+        *options,
     ]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -15,3 +15,11 @@
   metricRelabelings: {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end -}}
+
+{{/* Each histogram as one native series with our bounds, the classic buckets beside it; takes the values of either. */}}
+{{- define "httpserver.nativeHistograms" -}}
+{{- if .nativeHistograms -}}
+convertClassicHistogramsToNHCB: true
+scrapeClassicHistograms: true
+{{- end -}}
+{{- end -}}
