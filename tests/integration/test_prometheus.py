@@ -87,7 +87,7 @@ async def test_promtool_has_nothing_to_say_of_the_metrics():
 
 
 async def test_native_histogram_beside_the_classic_buckets(tmp_path):
-    """What `nativeHistograms` of the chart asks of the operator, asked of Prometheus."""
+    """What the chart's `nativeHistograms` asks of the operator, asked of Prometheus."""
     if shutil.which("prometheus") is None:
         pytest.skip("prometheus is not on PATH")
     with serving(flags__random_delay="false") as service:
