@@ -7,47 +7,22 @@ import time
 import httpx2
 import pytest
 
-from tests.support.control import AUTH, TOKEN
-from tests.support.process import ServiceProcess, serving
+from tests.support.control import (
+    AUTH,
+    TOKEN,
+    VARIABLE,
+    controlled,
+    operating,
+    operator,
+)
+from tests.support.process import serving
+from tests.support.scrape import known_value
+from tests.support.waiting import until
 
 CUT = (httpx2.NetworkError, httpx2.RemoteProtocolError)
 """What a client sees of a connection that is cut."""
 
 ENABLED = "server.admin.control.enabled"
-VARIABLE = "HTTPSERVER_SERVER__ADMIN__CONTROL__TOKEN"
-
-
-def controlled(*arguments, **settings):
-    """Run the service with the control endpoints switched on."""
-    return serving(
-        *arguments,
-        environment={VARIABLE: TOKEN},
-        server__admin__control__enabled=True,
-        server__drain_delay=0,
-        **settings,
-    )
-
-
-def operator(service: ServiceProcess) -> httpx2.Client:
-    return httpx2.Client(
-        base_url=f"{service.admin_url}/control", headers=AUTH, timeout=20
-    )
-
-
-def until(condition, limit=10.0):
-    """Look until *condition* gives something true; fail after *limit* seconds."""
-    end = time.monotonic() + limit
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return found
-
-
-def series(service: ServiceProcess, name: str) -> float:
-    lines = httpx2.get(f"{service.admin_url}/metrics").text.splitlines()
-    found = [float(line.split()[-1]) for line in lines if line.startswith(f"{name} ")]
-    assert len(found) == 1, name
-    return found[0]
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +33,8 @@ def service():
 
 @pytest.fixture
 def control(service):
-    with operator(service) as http:
+    with operating(service) as http:
         yield http
-        http.delete("/faults")
-        http.put("/readiness", json={"ready": True})
-        http.delete("/log-level")
 
 
 @pytest.fixture
@@ -120,7 +92,7 @@ def test_readiness_goes_and_comes_back_by_itself(service, control, public):
 
 def test_rate_and_seed_decide_what_fails(service, control, public):
     """Three of ten, within what chance allows, the same ones in each run."""
-    before = series(service, 'httpserver_faults_injected_total{kind="status"}')
+    before = known_value(service, 'httpserver_faults_injected_total{kind="status"}')
     runs = []
     for _ in range(2):
         fault = {"rate": 0.3, "status": 503, "seed": 5, "expires_in": 60}
@@ -131,9 +103,9 @@ def test_rate_and_seed_decide_what_fails(service, control, public):
     failed = runs[0].count(503)
     assert 60 <= failed <= 120
     assert runs[0] == runs[1]
-    after = series(service, 'httpserver_faults_injected_total{kind="status"}')
+    after = known_value(service, 'httpserver_faults_injected_total{kind="status"}')
     assert after - before == 2 * failed
-    assert series(service, "httpserver_faults_active") == 0
+    assert known_value(service, "httpserver_faults_active") == 0
     assert public.get("/hello").status_code == 200
 
 
@@ -169,7 +141,7 @@ def test_fault_ends_by_itself(service, control, public):
     assert hit == 503
     until(lambda: public.get("/hello").status_code == 200)
     assert control.get(f"/faults/{made['id']}").status_code == 404
-    assert series(service, "httpserver_faults_active") == 0
+    assert known_value(service, "httpserver_faults_active") == 0
     line = service.await_event("control_expired", what="fault", id=made["id"])
     assert line["level"] == "warning"
 

@@ -11,8 +11,7 @@ from service.config import SettingsStore
 from service.control.board import Switchboard
 from service.control.routes import Control
 from service.settings import Settings
-from tests.integration.test_control import controlled
-from tests.support.control import TOKEN
+from tests.support.control import TOKEN, controlled
 
 DOCUMENT = Path("docs/control.md").read_text(encoding="utf-8")
 

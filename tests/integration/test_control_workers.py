@@ -8,7 +8,9 @@ import time
 import httpx2
 import pytest
 
-from tests.integration.test_control import controlled, operator, series, until
+from tests.support.control import controlled, operating
+from tests.support.scrape import known_value
+from tests.support.waiting import until
 
 
 def answers(url: str, count: int = 12) -> set[int]:
@@ -28,28 +30,25 @@ def service():
 
 @pytest.fixture
 def control(service):
-    with operator(service) as http:
+    with operating(service) as http:
         yield http
-        http.delete("/faults")
-        http.put("/readiness", json={"ready": True})
-        http.delete("/log-level")
-        until(lambda: answers(service.url) == {200})
+    until(lambda: answers(service.url) == {200})
 
 
 def test_fault_hits_in_every_worker_and_is_counted_once_each(service, control):
     """The parent sums up what the workers count, and knows what is in force."""
     control.post("/faults", json={"status": 503, "expires_in": 60})
     until(lambda: answers(service.url) == {503})
-    before = series(service, 'httpserver_faults_injected_total{kind="status"}')
+    before = known_value(service, 'httpserver_faults_injected_total{kind="status"}')
 
     assert answers(service.url, 40) == {503}
     until(
         lambda: (
-            series(service, 'httpserver_faults_injected_total{kind="status"}')
+            known_value(service, 'httpserver_faults_injected_total{kind="status"}')
             == before + 40
         )
     )
-    assert series(service, "httpserver_faults_active") == 1
+    assert known_value(service, "httpserver_faults_active") == 1
 
 
 def test_successor_of_a_dead_worker_has_the_fault_at_once(service, control):

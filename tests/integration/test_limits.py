@@ -3,8 +3,10 @@ The limits of the listener: sizes, versions, bodies, connections; what goes beyo
 is refused early, told as problem+json, closed and counted.
 """
 
+import contextlib
 import json
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,8 +18,10 @@ from tests.support.attack import (
     refused,
 )
 from tests.support.attacked_service import LARGE
+from tests.support.process import ServiceProcess
 from tests.support.raw_http import RawConnection, get, post, request
 from tests.support.scrape import await_resident, await_value, resident_bytes, value
+from tests.support.waiting import until
 
 CHUNKED = b"Transfer-Encoding: chunked"
 MIB = 1024 * 1024
@@ -263,14 +267,9 @@ def test_continue_is_not_sent_to_http_1_0(service):
 
 def test_connection_above_the_limit_is_503_and_probes_of_the_admin_port_answer():
     """Idle connections take their places; the surplus is told, and nothing hangs."""
-    with attacked(server__max_connections=5) as running:
-        port = running.ports["httpserver"]
-        taken = [RawConnection(port) for _ in range(5)]
-        for each in taken:
-            each.send(get())
-            assert each.answer().status == 200
+    with full(5) as running:
         for _ in range(3):
-            with RawConnection(port) as surplus:
+            with RawConnection(running.ports["httpserver"]) as surplus:
                 surplus.send(get())
                 answer = surplus.answer()
                 assert (answer.status, answer.headers["connection"]) == (503, "close")
@@ -280,32 +279,31 @@ def test_connection_above_the_limit_is_503_and_probes_of_the_admin_port_answer()
             admin.send(get(b"/readyz"))
             assert admin.answer().status == 200
         await_value(running, refused("too_many_connections"), 3)
+
+
+@contextlib.contextmanager
+def full(most: int) -> Iterator[ServiceProcess]:
+    """Run the service with all of its *most* connections taken; it outlives that."""
+    with attacked(server__max_connections=most) as running:
+        taken = [RawConnection(running.ports["httpserver"]) for _ in range(most)]
+        for each in taken:
+            each.send(get())
+            assert each.answer().status == 200
+        yield running
         for each in taken:
             each.socket.close()
-        await_served(running)
+        until(lambda: is_served(running))
 
 
-def await_served(service) -> None:
-    """Wait until the service takes connections again."""
-    end = time.monotonic() + 10
-    while True:
-        with RawConnection(service.ports["httpserver"]) as connection:
-            connection.send(get())
-            if connection.answer().status == 200:
-                return
-        assert time.monotonic() < end
+def is_served(service) -> bool:
+    """Whether the service takes one more connection."""
+    with RawConnection(service.ports["httpserver"]) as connection:
+        connection.send(get())
+        return connection.answer().status == 200
 
 
 def test_silent_surplus_connections_do_not_pile_up():
     """A connection above the limit that says nothing is ended all the same."""
-    with attacked(server__max_connections=3) as running:
-        port = running.ports["httpserver"]
-        taken = [RawConnection(port) for _ in range(3)]
-        for each in taken:
-            each.send(get())
-            assert each.answer().status == 200
-        with RawConnection(port) as surplus:
-            assert [each.status for each in surplus.answers(1)] in ([503], [])
-            assert surplus.await_end()
-        for each in taken:
-            each.socket.close()
+    with full(3) as running, RawConnection(running.ports["httpserver"]) as surplus:
+        assert [each.status for each in surplus.answers(1)] in ([503], [])
+        assert surplus.await_end()

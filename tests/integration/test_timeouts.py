@@ -188,32 +188,23 @@ def test_unread_body_that_stalls_ends_after_the_answer(service, header):
         assert connection.await_end(SOON)
 
 
-def test_small_body_that_never_comes_to_a_handler_that_reads_none_is_ended():
-    """Its answer is given; neither it nor the silent clients beside it may stay."""
+@pytest.mark.parametrize(
+    "sent",
+    [
+        post(b"Content-Length: 10", path=b"/unread"),
+        get(b"/delay/3") + post(b"Content-Length: 10", path=b"/body"),
+    ],
+    ids=["small, of a handler that reads none", "behind a busy request"],
+)
+def test_body_that_never_comes_ends_the_connection_after_the_answer(sent):
+    """It is late once, and neither it nor the silent clients beside it may stay."""
     with attacked(server__header_timeout=1, server__body_timeout=1) as running:
         port = running.ports["httpserver"]
         with contextlib.ExitStack() as stack:
             enter = stack.enter_context
             first = enter(RawConnection(port))
             silent = [enter(RawConnection(port)) for _ in range(8)]
-            first.send(post(b"Content-Length: 10", path=b"/unread"))
-            assert first.answer().status == 200
-            assert first.await_end(SOON)
-            for each in silent:
-                assert each.await_end(SOON)
-        assert_unharmed(running)
-
-
-def test_late_body_behind_a_busy_request_is_refused_once():
-    """The busy one is answered; then the connection ends, and the others' time runs."""
-    with attacked(server__header_timeout=1, server__body_timeout=1) as running:
-        port = running.ports["httpserver"]
-        with contextlib.ExitStack() as stack:
-            enter = stack.enter_context
-            first = enter(RawConnection(port))
-            silent = [enter(RawConnection(port)) for _ in range(8)]
-            late = post(b"Content-Length: 10", path=b"/body")
-            first.send(get(b"/delay/3") + late)
+            first.send(sent)
             assert first.answer().status == 200
             assert first.await_end(SOON)
             for each in silent:

@@ -1,5 +1,9 @@
-"""The control endpoints in memory: both ports of one service, and a token."""
+"""The control endpoints: of a service in memory, and of a running one; and a token."""
 
+import contextlib
+from collections.abc import Iterator
+
+import httpx2
 from pydantic import SecretStr
 
 from service.app import create_service
@@ -12,11 +16,24 @@ from service.settings import (
     Settings,
 )
 from tests.support.asgi import client
+from tests.support.process import ServiceProcess, serving
 
-__all__ = ["AUTH", "TOKEN", "ControlBench", "control_settings"]
+__all__ = [
+    "AUTH",
+    "TOKEN",
+    "VARIABLE",
+    "ControlBench",
+    "control_settings",
+    "controlled",
+    "operating",
+    "operator",
+]
 
 TOKEN = "a-token-of-some-length"
 AUTH = {"authorization": f"Bearer {TOKEN}"}
+
+VARIABLE = "HTTPSERVER_SERVER__ADMIN__CONTROL__TOKEN"
+"""Environment variable of the token."""
 
 
 def control_settings(**sections) -> Settings:
@@ -39,3 +56,33 @@ class ControlBench:
 
     def metric(self, name: str, **labels: str) -> float | None:
         return self.service.metrics.registry.get_sample_value(name, labels)
+
+
+def controlled(
+    *arguments: str, **settings: object
+) -> contextlib.AbstractContextManager[ServiceProcess]:
+    """Run the service with the control endpoints switched on."""
+    return serving(
+        *arguments,
+        environment={VARIABLE: TOKEN},
+        server__admin__control__enabled=True,
+        server__drain_delay=0,
+        **settings,
+    )
+
+
+def operator(service: ServiceProcess) -> httpx2.Client:
+    """Return a client of the control endpoints that has the token."""
+    return httpx2.Client(
+        base_url=f"{service.admin_url}/control", headers=AUTH, timeout=20
+    )
+
+
+@contextlib.contextmanager
+def operating(service: ServiceProcess) -> Iterator[httpx2.Client]:
+    """Give an operator; what it has changed is taken back at the end."""
+    with operator(service) as http:
+        yield http
+        http.delete("/faults")
+        http.put("/readiness", json={"ready": True})
+        http.delete("/log-level")

@@ -1,23 +1,40 @@
 """What a running service says of itself: series of its admin port, and its memory."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 
 from tests.support.process import ServiceProcess
 
-__all__ = ["await_resident", "await_value", "resident_bytes", "value"]
+__all__ = [
+    "await_resident",
+    "await_value",
+    "known_value",
+    "resident_bytes",
+    "value",
+]
 
 
 def value(service: ServiceProcess, series: str) -> float:
     """Return the value of *series*, written with sorted labels; 0 when unknown."""
+    return next(_values(service, series), 0.0)
+
+
+def known_value(service: ServiceProcess, series: str) -> float:
+    """Return the value of *series*, which is there, and there once."""
+    found = list(_values(service, series))
+    assert len(found) == 1, series
+    return found[0]
+
+
+def _values(service: ServiceProcess, series: str) -> Iterator[float]:
     text = httpx2.get(f"{service.admin_url}/metrics", timeout=10).text
     for line in text.splitlines():
         name, _, number = line.rpartition(" ")
         if name == series:
-            return float(number)
-    return 0.0
+            yield float(number)
 
 
 def await_value(
