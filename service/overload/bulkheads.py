@@ -1,15 +1,14 @@
 """The filter that keeps each part of the service to its own room."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from service.errors import Unavailable, retry_after
 from service.observability.logging import get_logger
 from service.overload.refusals import Refused
 from service.resilience.bulkhead import Bulkhead
 from service.server.application import Filter
+from service.server.around import Around
 from service.server.context import RequestContext
-from service.server.responses import Response
-from service.server.routes import Handler
 
 __all__ = ["Bulkheads", "partition"]
 
@@ -61,24 +60,20 @@ def partition(
         refused: Counts.
     """
 
-    def parted(ctx: RequestContext, following: Handler) -> Awaitable[Response]:
+    def enter(ctx: RequestContext) -> None:
         bulkhead = bulkheads.get(ctx.part)
         if bulkhead is None or ctx.probe:
-            return following(ctx)
-        return within(bulkhead, ctx, following)
-
-    async def within(
-        bulkhead: Bulkhead, ctx: RequestContext, following: Handler
-    ) -> Response:
+            return
         if not bulkhead.try_enter():
             refused("bulkhead", ctx.priority)
-            return ctx.write_problem(_full(wait()))
-        try:
-            return await following(ctx)
-        finally:
-            bulkhead.leave()
+            raise _full(wait())
+        ctx.bulkhead = bulkhead
 
-    return parted
+    def leave(ctx: RequestContext) -> None:
+        if ctx.bulkhead is not None:
+            ctx.bulkhead.leave()
+
+    return Around(enter, leave)
 
 
 def _full(seconds: float) -> Unavailable:

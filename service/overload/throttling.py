@@ -17,9 +17,8 @@ from service.overload.refusals import Refused
 from service.resilience.throttle import Allowance, KeyedThrottle
 from service.server.addresses import unmapped
 from service.server.application import Filter
+from service.server.around import Around
 from service.server.context import RequestContext
-from service.server.responses import Response
-from service.server.routes import Handler
 from service.settings import ThrottleSettings
 
 __all__ = ["address_key", "client_key", "throttling"]
@@ -85,27 +84,24 @@ def throttling(
         refused: Counts.
     """
 
-    def throttle(ctx: RequestContext, following: Handler) -> Awaitable[Response]:
+    def throttle(ctx: RequestContext) -> Awaitable[None] | None:
         now = settings()
         if not now.enabled or ctx.probe:
-            return following(ctx)
+            return None
         if now.key == "user":
             key = client_key(ctx, authenticate)
         else:
             key = address_key(ctx.client)
         store = shared()
         if store is not None:
-            return together(ctx, following, store.acquire(key))
+            return together(ctx, store.acquire(key))
         _granted(ctx, local.acquire(key), now, refused)
-        return following(ctx)
+        return None
 
-    async def together(
-        ctx: RequestContext, following: Handler, asked: Awaitable[Allowance]
-    ) -> Response:
+    async def together(ctx: RequestContext, asked: Awaitable[Allowance]) -> None:
         _granted(ctx, await asked, settings(), refused)
-        return await following(ctx)
 
-    return throttle
+    return Around(throttle)
 
 
 def _granted(

@@ -237,4 +237,4 @@ def _allowance(reply: Any, capacity: float, rate: float) -> Allowance:
     if isinstance(reply, Exception):
         raise reply
     wait, debt = (math.ceil(each) / _MICRO for each in reply)
-    return allowance(wait, debt, capacity=capacity, rate=rate)
+    return allowance(wait, debt, capacity, rate)

@@ -44,7 +44,7 @@ class Allowance(NamedTuple):
     reset: float
 
 
-def allowance(wait: float, debt: float, *, capacity: float, rate: float) -> Allowance:
+def allowance(wait: float, debt: float, capacity: float, rate: float) -> Allowance:
     """
     Return what a call came to.
 
@@ -54,8 +54,8 @@ def allowance(wait: float, debt: float, *, capacity: float, rate: float) -> Allo
         capacity: Tokens of a full bucket.
         rate: Tokens that it gains per second.
     """
-    remaining = int(capacity - debt * rate + _ROUNDING)
-    return Allowance(wait, int(capacity), max(0, remaining), debt)
+    left = capacity - debt * rate + _ROUNDING
+    return Allowance(wait, int(capacity), int(left) if left > 0.0 else 0, debt)
 
 
 class TokenBucket:
@@ -146,6 +146,7 @@ class KeyedThrottle:
             raise ValueError("max_keys must be at least 1")
         self._limits = limits
         self._clock = clock
+        self._take(limits())
         shards = _SHARDS if max_keys >= _SHARDS * _SHARDS else 1
         self._mask = shards - 1
         self._shards = [_Shard(max_keys // shards, clock()) for _ in range(shards)]
@@ -164,18 +165,23 @@ class KeyedThrottle:
         Returns:
             What it came to; the wait is `inf` for more than the bucket ever holds.
         """
-        capacity, rate = self._limits()
-        now = self._clock()
-        span = capacity / rate
+        limits = self._limits()
+        if limits is not self._taken:
+            self._take(limits)
+        capacity, rate = limits
+        cost = n / rate
         shard = self._shards[hash(key) & self._mask]
-        # what came under other limits is worth no more than an empty bucket
-        debt = min(shard.full_at(key, now, span) - now, span)
-        after = debt + n / rate
-        if after > span + _ROUNDING / rate:
-            wait = after - span if n <= capacity else math.inf
-            return allowance(wait, debt, capacity=capacity, rate=rate)
-        shard.remember(key, now + after, now)
-        return allowance(0.0, after, capacity=capacity, rate=rate)
+        debt = shard.charge(key, cost, self._clock(), self._span, self._most)
+        if debt <= self._most:
+            return allowance(0.0, debt, capacity, rate)
+        wait = debt - self._span if n <= capacity else math.inf
+        return allowance(wait, debt - cost, capacity, rate)
+
+    def _take(self, limits: tuple[float, float]) -> None:
+        """Work out once what all calls under the same limits need."""
+        capacity, rate = self._taken = limits
+        self._span = capacity / rate
+        self._most = self._span + _ROUNDING / rate
 
     def forget(self, key: Hashable) -> None:
         """Give *key* a full bucket, whatever it has taken."""
@@ -202,22 +208,44 @@ class _Shard:
     def __len__(self) -> int:
         return len(self._full_at) + len(self._older)
 
-    def full_at(self, key: Hashable, now: float, span: float) -> float:
-        """Return when the bucket of *key* is full, *now* if it is."""
+    def charge(
+        self, key: Hashable, cost: float, now: float, span: float, most: float
+    ) -> float:
+        """
+        Let *key* owe *cost* seconds more, unless that would be more than *most*.
+
+        Args:
+            key: Whose bucket.
+            cost: Seconds that the tokens take to come.
+            now: The time in seconds.
+            span: Seconds in which an empty bucket fills. What a key owes beyond came
+                under other limits, and is worth no more than an empty bucket.
+            most: *span* and what rounding may add to it.
+
+        Returns:
+            What it owes then, or would owe if it were granted.
+        """
         if now - self._parted >= span:
             self._forget_full(now)
-        found = self._full_at.get(key)
-        if found is None:
-            found = self._older.get(key, now)
-        return max(found, now)
+        known = self._full_at.get(key)
+        full_at = self._older.get(key, now) if known is None else known
+        debt = full_at - now
+        if debt < 0.0:
+            debt = 0.0
+        elif debt > span:
+            debt = span
+        debt += cost
+        if debt <= most:
+            if known is None:
+                self._make_room(key, now)
+            self._full_at[key] = now + debt
+        return debt
 
-    def remember(self, key: Hashable, full_at: float, now: float) -> None:
-        """Note that the bucket of *key* is full at *full_at*."""
-        if key not in self._full_at:
-            self._older.pop(key, None)
-            if len(self._full_at) + len(self._older) >= self._max_keys:
-                self._evict(now)
-        self._full_at[key] = full_at
+    def _make_room(self, key: Hashable, now: float) -> None:
+        """Let *key*, which was not used of late, be one of those that were."""
+        self._older.pop(key, None)
+        if len(self._full_at) + len(self._older) >= self._max_keys:
+            self._evict(now)
 
     def forget(self, key: Hashable) -> None:
         """Know nothing of *key*."""

@@ -5,7 +5,7 @@ A filter that is a coroutine around the next costs a small request a microsecond
 Those that only look, note or count need none: neighbours in the chain run as one.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from service.server.context import RequestContext
@@ -14,7 +14,8 @@ from service.server.routes import Handler
 
 __all__ = ["Around", "joined"]
 
-Step = Callable[[RequestContext], object]
+Enter = Callable[[RequestContext], Awaitable[object] | None]
+Leave = Callable[[RequestContext], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,14 @@ class Around:
     A filter in two halves.
 
     Attributes:
-        enter: Called with each request; what it raises is the end of the request.
+        enter: Called with each request; what it raises is the end of the request. One
+            that has to wait now and then returns what to await then.
         leave: Called when the rest of the chain is through, whatever it came to, and
             only if `enter` has not raised.
     """
 
-    enter: Step | None = None
-    leave: Step | None = None
+    enter: Enter | None = None
+    leave: Leave | None = None
 
 
 def joined(arounds: Sequence[Around], following: Handler) -> Handler:
@@ -53,7 +55,9 @@ def joined(arounds: Sequence[Around], following: Handler) -> Handler:
         entered = 0
         try:
             for enter in enters:
-                enter(ctx)
+                waiting = enter(ctx)
+                if waiting is not None:
+                    await waiting
                 entered += 1
             return await following(ctx)
         finally:
@@ -68,11 +72,29 @@ def _entered(arounds: Sequence[Around], following: Handler) -> Handler:
     enters = [each.enter for each in reversed(arounds) if each.enter]
 
     def run(ctx: RequestContext) -> Awaitable[Response]:
-        for enter in enters:
-            enter(ctx)
+        todo = iter(enters)
+        for enter in todo:
+            waiting = enter(ctx)
+            if waiting is not None:
+                return _later(waiting, todo, following, ctx)
         return following(ctx)
 
     return run
+
+
+async def _later(
+    waiting: Awaitable[object],
+    todo: Iterator[Enter],
+    following: Handler,
+    ctx: RequestContext,
+) -> Response:
+    """Go on with the filters that are left, once what one waits for is there."""
+    await waiting
+    for enter in todo:
+        further = enter(ctx)
+        if further is not None:
+            await further
+    return await following(ctx)
 
 
 def _nothing(_ctx: RequestContext) -> None:

@@ -46,6 +46,7 @@ class RequestContext:
         scheme: `http` or `https`, as the client saw it behind trusted proxies.
         limit: What the time-out filter keeps of this request.
         timed_out: Whether it gave up.
+        bulkhead: What the bulkheads' filter keeps of this request.
         probe: Whether the route is a probe or scrape, which is kept out of the log.
         part: Name of the part whose route it is; empty when none was found.
         priority: What the route may expect under overload.
@@ -70,6 +71,7 @@ class RequestContext:
     deadline: float | None = None
     limit: Hashable = None
     timed_out = False
+    bulkhead: Any = None
     probe = False
     part = ""
     priority: Priority = "normal"

@@ -5,12 +5,12 @@ The front page has no route. It is what `/` answers a browser, whatever stands t
 programs; so it is a filter, and nothing at `/` has to know of it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from service.feature import Core, Feature
 from service.server.application import Filter
+from service.server.around import Around
 from service.server.context import RequestContext
-from service.server.responses import Response
 from service.server.routes import Handler
 from service.web.negotiation import prefers_html
 from service.web.pages import Pages
@@ -36,13 +36,12 @@ def front_page(page: Handler, *, enabled: Callable[[], bool]) -> Filter:
         enabled: Whether it does, asked at each request.
     """
 
-    def front(ctx: RequestContext, following: Handler) -> Awaitable[Response]:
+    def front(ctx: RequestContext) -> None:
         if ctx.path != FRONT or ctx.method not in ("GET", "HEAD"):
-            return following(ctx)
+            return
         # caches must keep the two answers apart
         ctx.response_headers.append((b"vary", b"Accept"))
         if enabled() and prefers_html(ctx.headers.get("accept", "")):
-            return page(ctx)
-        return following(ctx)
+            ctx.handler = page
 
-    return front
+    return Around(front)

@@ -1,5 +1,7 @@
 """Filters in halves run in order, and leave as many as were entered."""
 
+import asyncio
+
 import pytest
 
 from service.server.around import Around, joined
@@ -96,3 +98,22 @@ async def test_half_filters_may_be_mixed():
 async def test_no_filters_are_the_handler():
     """Nothing to do around it."""
     assert await joined([], Trace().handler)(None) == "answer"
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["left", "only entered"])
+async def test_filters_within_one_that_waits_enter_after_it(leaves):
+    """As they would within a coroutine that awaits; so do two that wait."""
+    trace = Trace()
+
+    def waiting(name):
+        async def wait():
+            await asyncio.sleep(0)
+            trace.step(f"waited {name}")(None)
+
+        return Around(lambda _ctx: wait())
+
+    arounds = [trace.around("inner", leaves=leaves), waiting("two"), waiting("one")]
+
+    assert await joined(arounds, trace.handler)(None) == "answer"
+    left = ["leave inner"] if leaves else []
+    assert trace.calls == ["waited one", "waited two", "enter inner", "handler", *left]
