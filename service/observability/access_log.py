@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 import orjson
 from structlog.contextvars import get_contextvars
 
+from service.observability.http_series import METHODS
 from service.observability.log_lines import (
     LEAD,
     LONGEST,
     arranged,
-    json_line,
     timestamp,
 )
+from service.observability.log_redaction import MASK, Redactor
+from service.observability.log_sampler import Key, Sampler
 from service.observability.log_stream import FIELDS, LineHandler
 from service.observability.logging import line_handler
 
@@ -30,6 +32,9 @@ _NAME = "httpserver.access"
 
 TOGETHER = 0.02
 """Seconds that a line may wait for others, where the last one was not long ago."""
+
+_CLASSES = tuple(f"{each}xx" for each in range(10))
+"""Classes of statuses: a rare 500 is not lost among the 200s of its route."""
 
 _MEMBERS = 1024
 """Pairs of method and route whose part of the line is remembered."""
@@ -72,6 +77,8 @@ class AccessLog:
         self._leads: dict[tuple[str, str], bytes] = {}
         self._pending: list[_Line] = []
         self._written_at = 0.0
+        self._redactor = Redactor()
+        self._hidden: frozenset[str] = frozenset()
 
     async def start(self) -> None:
         """Do nothing: lines are written as they come."""
@@ -141,24 +148,37 @@ class AccessLog:
         if not lines:
             return
         handler = line_handler()
-        if handler is not None and handler.as_json:
-            self._write_json(handler, lines)
+        if handler is None:
+            self._tell_others(lines)
             return
+        if handler.sampler is not None:
+            lines = _sampled(lines, handler.sampler)
+        if handler.redactor is not self._redactor:
+            self._follow(handler.redactor)
+        if lines:
+            handler.write(b"\n".join([self._rendered(handler, each) for each in lines]))
+
+    def _tell_others(self, lines: list[_Line]) -> None:
+        """Hand the lines to the handlers of somebody who embeds the service."""
         for each in lines:
             line = self._fields(each)
             fields = {key: line[key] for key in line if key not in LEAD}
             self._logger.info("request", extra={FIELDS: fields})
 
-    def _write_json(self, handler: LineHandler, lines: list[_Line]) -> None:
-        handler.write(b"\n".join([self._json(each) for each in lines]))
+    def _follow(self, redactor: Redactor) -> None:
+        """Look once which of the line's fields are masked: none, as a rule."""
+        names = {*self._bound, *_Line._fields}
+        self._hidden = frozenset(each for each in names if redactor.hides(each))
+        self._redactor = redactor
 
-    def _json(self, line: _Line) -> bytes:
+    def _rendered(self, handler: LineHandler, line: _Line) -> bytes:
         path = line.path
-        if not line.extra and path.isprintable() and path.isascii():
+        plain = handler.as_json and not line.extra and not self._hidden
+        if plain and path.isprintable() and path.isascii():
             written = self._short_way(line)
             if len(written) <= LONGEST:
                 return written
-        return json_line(self._fields(line))
+        return handler.render(self._fields(line))
 
     def _short_way(self, line: _Line) -> bytes:
         """Return the line as `json_line` would, its parts put together by hand."""
@@ -200,4 +220,25 @@ class AccessLog:
             "client": line.client,
             "request_id": line.request_id,
         }
-        return arranged(fields, line.extra) if line.extra else fields
+        fields |= dict.fromkeys(self._hidden & fields.keys() - LEAD, MASK)
+        if line.extra:
+            arranged(fields, self._redactor.fields(line.extra))
+        return fields
+
+
+def _sampled(lines: list[_Line], sampler: Sampler) -> list[_Line]:
+    """Return the lines that are written, with the number of those left out before."""
+    written = []
+    for each in lines:
+        dropped = sampler.ask("info", _key(each))
+        if dropped:
+            written.append(each._replace(extra={**each.extra, "dropped": dropped}))
+        elif dropped is not None:
+            written.append(each)
+    return written
+
+
+def _key(line: _Line) -> Key:
+    method = line.method if line.method in METHODS else "other"
+    status = _CLASSES[line.status // 100]
+    return ("info", _NAME, "request", method, line.route, status)

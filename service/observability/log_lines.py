@@ -15,7 +15,15 @@ from typing import Any
 
 import orjson
 
-__all__ = ["LEAD", "LONGEST", "arranged", "json_line", "text_line", "timestamp"]
+__all__ = [
+    "LEAD",
+    "LONGEST",
+    "arranged",
+    "as_text",
+    "json_line",
+    "text_line",
+    "timestamp",
+]
 
 LEAD = frozenset({"timestamp", "level", "logger", "event"})
 """Keys that begin each line; a field of the same name gets an underscore behind it."""
@@ -106,10 +114,10 @@ def text_line(fields: Mapping[str, Any]) -> bytes:
 
 def _json(fields: Mapping[str, Any]) -> bytes:
     try:
-        line = orjson.dumps(fields, default=_text)
+        line = orjson.dumps(fields, default=as_text)
     except TypeError:
         # a key that is no text, a lone surrogate, more than 64 bits, a circle
-        line = orjson.dumps(_speakable(fields, _DEEPEST), default=_text)
+        line = orjson.dumps(_speakable(fields, _DEEPEST), default=as_text)
     if line.isascii() and b"\x7f" not in line:
         return line
     return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", line.decode()).encode()
@@ -119,11 +127,11 @@ def _words(fields: Mapping[str, Any]) -> bytes:
     words, trace = [], []
     for key, value in fields.items():
         if key in LEAD:
-            words.append(_quoted(_text(value)))
+            words.append(_quoted(as_text(value)))
         elif key in ("exception", "stack"):
-            trace += _text(value).split("\n")
+            trace += as_text(value).split("\n")
         else:
-            words.append(f"{_quoted(key)}={_quoted(_text(value))}")
+            words.append(f"{_quoted(key)}={_quoted(as_text(value))}")
     lines = [" ".join(words), *(f"  | {_visible(each)}" for each in trace)]
     return "\n".join(lines).encode()
 
@@ -139,26 +147,32 @@ def _shortened(
     """
     limit = LONGEST // 2
     while limit >= _LEAST:
-        cut = {_cut(_text(key), limit): _cut(fields[key], limit) for key in fields}
+        cut = {_cut(as_text(key), limit): _cut(fields[key], limit) for key in fields}
         line = render({**cut, "truncated": whole})
         if len(line) <= LONGEST:
             return line
         limit //= 2
-    lead = {key: _cut(fields[key], _LEAST) for key in fields if key in LEAD}
+    kept = LEAD | {"dropped"}  # or the count of lines that were left out were lost
+    lead = {key: _cut(fields[key], _LEAST) for key in fields if key in kept}
     return render({**lead, "truncated": whole})
 
 
 def _cut(value: object, limit: int) -> Any:
     """Return *value*, or begin and end of its text: a trace tells most at its end."""
-    text = _text(value)
+    text = as_text(value)
     if len(text) <= limit:
         return value
     half = limit // 2
     return f"{text[:half]}…[{len(text) - 2 * half} characters cut]…{text[-half:]}"
 
 
-def _text(value: object) -> str:
-    """Return *value* as text, whatever its class thinks of that."""
+def as_text(value: object) -> str:
+    """
+    Return *value* as text, whatever its class thinks of that.
+
+    Args:
+        value: Anything; of exceptions and bytes the text is what Python writes.
+    """
     try:
         if isinstance(value, BaseException | bytes):
             return repr(value)
@@ -170,14 +184,14 @@ def _text(value: object) -> str:
 def _speakable(value: object, levels: int) -> Any:
     """Return *value* with all that orjson refuses replaced by text."""
     if isinstance(value, Mapping) and levels:
-        return {_sound(_text(k)): _speakable(v, levels - 1) for k, v in value.items()}
+        return {_sound(as_text(k)): _speakable(v, levels - 1) for k, v in value.items()}
     if isinstance(value, list | tuple) and levels:
         return [_speakable(each, levels - 1) for each in value]
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int) and value.bit_length() <= _WIDEST:
         return value
-    return _sound(_text(value))
+    return _sound(as_text(value))
 
 
 def _sound(text: str) -> str:

@@ -21,6 +21,8 @@ from service.observability.log_lines import (
     text_line,
     timestamp,
 )
+from service.observability.log_redaction import Redactor
+from service.observability.log_sampler import Key, Sampler
 
 __all__ = ["FIELDS", "LineHandler"]
 
@@ -36,6 +38,9 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
 }
 """Attributes of a log record that are no field of its line."""
 
+_KEPT = 100
+"""Characters of an event that tell it from others when lines are sampled."""
+
 
 class LineHandler(logging.Handler):
     """
@@ -44,20 +49,32 @@ class LineHandler(logging.Handler):
     Args:
         stream: Where to; None drops every line, as a process without stdout must.
         as_json: JSON, else `key=value`.
+        redactor: What masks the secrets in fields and texts.
 
     Attributes:
         as_json: Whether the lines are JSON.
+        render: Makes a line of its fields.
+        redactor: What masks the secrets in fields and texts.
+        sampler: What leaves lines of a flood out, or None.
         replaced_levels: Levels that loggers had before the settings overrode them.
 
     Concurrency:
         Any thread; lines are never mixed.
     """
 
-    def __init__(self, stream: TextIO | None, *, as_json: bool) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None,
+        *,
+        as_json: bool,
+        redactor: Redactor | None = None,
+    ) -> None:
         super().__init__()
         self.as_json = as_json
+        self.render = json_line if as_json else text_line
+        self.redactor = redactor or Redactor()
+        self.sampler: Sampler | None = None
         self.replaced_levels: dict[str, int] = {}
-        self._render = json_line if as_json else text_line
         self._put = _writer(stream)
         # reentrant: a signal handler or a finalizer may log while a line is written
         self._writing = threading.RLock()
@@ -66,12 +83,25 @@ class LineHandler(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; its logger and time alone if the rest can't be told."""
+        dropped = 0 if self.sampler is None else self.sampler.ask(*_asked(record))
+        if dropped is None:
+            return
+        told = {"dropped": dropped} if dropped else {}
         try:
-            line = self._render(_fields_of(record))
+            line = self.render(self.redactor.fields(_fields_of(record)) | told)
         except Exception as error:  # noqa: BLE001 - a log line must never fail a request
-            failed = {"problem": type(error).__name__}
-            line = self._render(arranged(_lead(record, "log_failed"), failed))
+            failed = {"problem": type(error).__name__} | told
+            line = self.render(arranged(_lead(record, "log_failed"), failed))
         self.write(line)
+
+    def tell(self, fields: dict[str, Any]) -> None:
+        """
+        Write a line that no record is behind; it is not sampled.
+
+        Args:
+            fields: Keys and values, in the order of the line.
+        """
+        self.write(self.render(self.redactor.fields(fields)))
 
     def write(self, line: bytes) -> None:
         """
@@ -119,6 +149,14 @@ def _text_writer(stream: TextIO) -> Callable[[bytes], int]:
         return len(data)
 
     return put
+
+
+def _asked(record: logging.LogRecord) -> tuple[str, Key]:
+    """Return level and key of a record: its event without the values."""
+    message = record.msg
+    event = message[:_KEPT] if isinstance(message, str) else type(message).__name__
+    level = record.levelname.lower()
+    return level, (level, record.name, event)
 
 
 def _lead(record: logging.LogRecord, event: str) -> dict[str, Any]:

@@ -17,18 +17,21 @@ from structlog.stdlib import BoundLogger, filter_by_level
 from structlog.typing import EventDict, Processor
 from typing_extensions import override
 
+from service.observability.log_redaction import Redactor
 from service.observability.log_stream import FIELDS, LineHandler
 from service.settings import LogSettings
 
-__all__ = ["configure", "get_logger", "line_handler", "set_levels"]
+__all__ = ["adapt", "configure", "get_logger", "line_handler", "set_levels"]
 
 _QUIET = {
+    "httpx2": "WARNING",
     "python_multipart": "ERROR",
     "uvicorn.access": "WARNING",
     "watchfiles": "WARNING",
 }
 """Loggers that say nothing of use: our own access line and reload events say the same,
-and a client must not be able to fill the log with malformed forms."""
+the HTTP client's has a provider's account in its URL, and a client must not be able to
+fill the log with malformed forms."""
 
 _LEVELS = {
     "debug": logging.DEBUG,
@@ -77,7 +80,7 @@ def configure(settings: LogSettings, *, stream: TextIO | None = None) -> None:
     Send every log record of the process to *stream*; may be called again.
 
     Args:
-        settings: Form and levels.
+        settings: Form, levels and what is masked.
         stream: Where to; standard output without. It is never closed here.
     """
     out = sys.stdout if stream is None else stream
@@ -85,8 +88,22 @@ def configure(settings: LogSettings, *, stream: TextIO | None = None) -> None:
         settings.format == "auto" and not _is_terminal(out)
     )
     _chain()
-    _install(LineHandler(out, as_json=as_json))
+    redactor = Redactor(settings.redact)
+    _install(LineHandler(out, as_json=as_json, redactor=redactor))
     set_levels(settings)
+
+
+def adapt(settings: LogSettings) -> None:
+    """
+    Follow other settings at once: the levels and what is masked.
+
+    Args:
+        settings: The settings, of which only what is live counts.
+    """
+    set_levels(settings)
+    handler = line_handler()
+    if handler is not None:
+        handler.redactor = Redactor(settings.redact)
 
 
 def set_levels(settings: LogSettings) -> None:
@@ -157,6 +174,7 @@ def _install(handler: LineHandler) -> None:
     root = logging.getLogger()
     while (old := line_handler()) is not None:
         handler.replaced_levels |= old.replaced_levels
+        handler.sampler = old.sampler
         root.removeHandler(old)
         old.close()
     root.addHandler(handler)

@@ -162,5 +162,5 @@ def test_secret_that_everyone_reads_is_warned_of(tmp_path, mode, warned):
     with serving("--secrets-dir", str(tmp_path)) as service:
         told = service.events("secret_exposed")
 
-    assert [each["secret"] for each in told] == ["login__token_key"] * warned
+    assert [each["setting"] for each in told] == ["login__token_key"] * warned
     assert "kkkk" not in str(service.log)
