@@ -7,6 +7,10 @@ other one needs a restart (the log says so). Where values come from is the busin
 `service.config`: this module only says what they are.
 """
 
+from typing import Self
+
+from pydantic import model_validator
+
 from service.settings.features import (
     DemoSettings,
     FlagSettings,
@@ -71,3 +75,10 @@ class Settings(Section):
     login: LoginSettings = LoginSettings()
     sms: SmsSettings = SmsSettings()
     flags: FlagSettings = FlagSettings()
+
+    @model_validator(mode="after")
+    def _gateway_has_its_port(self) -> Self:
+        if self.sms.enabled and not self.server.admin.enabled:
+            msg = "sms.enabled needs server.admin.enabled"
+            raise ValueError(msg)
+        return self

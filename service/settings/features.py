@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from service.settings.fields import Seconds, Section, live
+from service.settings.fields import PhoneNumber, Seconds, Section, live
 
 __all__ = [
     "DemoSettings",
@@ -75,18 +75,43 @@ class SmsSettings(Section):
         min_length=16,
     )
     sender: str = live("", "Number or name that messages come from.")
-    recipients: list[str] = live(
+    recipients: list[PhoneNumber] = live(
         [],
-        "Numbers that messages go to, E.164 such as `+15550100`, where an alert names "
-        "no other.",
+        "Numbers that messages go to, E.164 such as `+15550100`. An alert can't name "
+        "others: whoever writes a rule would choose what is paid for.",
+        max_length=50,
     )
     max_characters: int = live(
-        320, "Longest message; two parts of a text message are 306.", ge=40, le=1600
+        306,
+        "Longest message, as characters of the GSM alphabet: 160 are one text message, "
+        "306 two, 459 three. Of other alphabets fewer than half as many fit.",
+        ge=40,
+        le=1530,
     )
     max_per_hour: int = live(
-        60, "Most messages in an hour; more alerts are refused with 429.", ge=1
+        60,
+        "Most messages in an hour; what is more is refused with 429, and Alertmanager "
+        "tries it again.",
+        ge=1,
+        le=10_000,
     )
-    timeout: Seconds = live(5.0, "Seconds the provider may take.", gt=0)
+    timeout: Seconds = live(
+        5.0,
+        "Seconds the provider may take to connect, and to answer; there are two "
+        "attempts, and both must fit into Alertmanager's `group_interval`.",
+        gt=0,
+    )
+
+    @model_validator(mode="after")
+    def _enabled_has_what_it_needs(self) -> Self:
+        needed = ["token", "webhook_token", "sender", "recipients"]
+        if self.provider == "twilio":
+            needed.append("account")
+        missing = [f"sms.{name}" for name in needed if not getattr(self, name)]
+        if self.enabled and missing:
+            msg = f"sms.enabled needs {', '.join(missing)}"
+            raise ValueError(msg)
+        return self
 
 
 class FlagSettings(Section):

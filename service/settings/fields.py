@@ -9,6 +9,7 @@ __all__ = [
     "Bytes",
     "LogLevel",
     "Origin",
+    "PhoneNumber",
     "Port",
     "Seconds",
     "Section",
@@ -23,6 +24,7 @@ Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=0)]
 Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[a-z0-9._\[\]:-]+)$")]
+PhoneNumber = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
 
 _LIVE: JsonDict = {"live": True}
 """JSON-schema mark of a field that takes effect without a restart."""

@@ -8,6 +8,7 @@ import pytest
 from service.app import create_service
 from service.config import SettingsStore
 from service.settings import Settings
+from tests.support.sms import sms_section
 
 ROW = re.compile(r"\| `(\w+)` \| (\w+) \| ([^|]*)\| ")
 
@@ -25,7 +26,9 @@ def documented() -> dict[str, tuple[str, set[str]]]:
 @pytest.fixture(scope="module")
 def exported():
     """Type and labels of each metric of the service, by name."""
-    settings = Settings.model_validate({"server": {"tls": {"enabled": True}}})
+    settings = Settings.model_validate(
+        {"server": {"tls": {"enabled": True}}, "sms": sms_section()}
+    )
     service = create_service(SettingsStore.of(settings))
     metrics = service.metrics
     service.certificates.metrics.loaded({"server": 1.0})
