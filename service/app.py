@@ -26,7 +26,8 @@ from service.server.certificates import Certificates
 from service.server.context import RequestContext
 from service.server.cors import cors
 from service.server.delivery import deliver
-from service.server.lifecycle import CheckedPart, Part, Phase
+from service.server.lifecycle import Phase
+from service.server.parts import CheckedPart, Part
 from service.server.probes import Check, Health, probe_routes
 from service.server.recording import access_log, measure
 from service.server.responses import Response

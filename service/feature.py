@@ -14,7 +14,7 @@ from service.config import SettingsStore
 from service.observability.metrics import Metrics
 from service.server.application import Filter
 from service.server.context import RequestContext
-from service.server.lifecycle import Part
+from service.server.parts import Part
 from service.server.probes import Health
 from service.server.routes import Route
 

@@ -22,10 +22,11 @@ from service.config import SettingsStore
 from service.observability import logging
 from service.observability.metrics import MULTIPROCESS_VARIABLE, mark_worker_dead
 from service.server.guard import Guard
-from service.server.lifecycle import Lifecycle, MainServer, Phase
+from service.server.lifecycle import Lifecycle, Phase
 from service.server.listener import Server, ServerThread
 from service.server.memory import keep_large_blocks_apart, settle
 from service.server.open_files import raise_limit
+from service.server.parts import MainServer
 from service.server.ports import Ports
 from service.server.workers import Inherited, WorkerPool
 from service.settings import ServerSettings

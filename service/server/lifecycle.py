@@ -20,14 +20,13 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from types import FrameType
-from typing import Protocol, runtime_checkable
 
 from service.errors import StartError
 from service.observability.logging import get_logger
 from service.server.listener import ServerThread
-from service.server.ports import Endpoint
+from service.server.parts import MainServer, Part, Timing
 
-__all__ = ["CheckedPart", "Lifecycle", "MainServer", "Part", "Phase", "Timing"]
+__all__ = ["Lifecycle", "Phase"]
 
 FORCE_LIMIT = 1.0
 """Seconds between a second signal and the end of the process, whatever it is doing."""
@@ -44,69 +43,6 @@ class Phase(enum.StrEnum):
     DRAINING = "draining"
     STOPPING = "stopping"
     STOPPED = "stopped"
-
-
-@runtime_checkable
-class Part(Protocol):
-    """Something that is started with the service and stopped with it."""
-
-    name: str
-
-    async def start(self) -> None:
-        """Come up; raise what makes it impossible."""
-
-    async def stop(self) -> None:
-        """Let go of everything."""
-
-
-@runtime_checkable
-class CheckedPart(Part, Protocol):
-    """A part that the service is not ready without."""
-
-    async def check(self) -> None:
-        """Return when ready; raise the reason when not."""
-
-
-class MainServer(Protocol):
-    """The server that the lifecycle opens last and closes first."""
-
-    name: str
-
-    @property
-    def endpoints(self) -> list[Endpoint]:
-        """Where it listens."""
-
-    @property
-    def in_flight(self) -> int:
-        """Requests that are being answered."""
-
-    def bind(self) -> None:
-        """Take the ports; raise `StartError` when they can't be had."""
-
-    async def start(self) -> None:
-        """Listen."""
-
-    def begin_drain(self) -> None:
-        """Keep accepting, and close each connection after its answer."""
-
-    async def stop(self, *, grace: float) -> int:
-        """Stop listening, finish within *grace* seconds; return how many were cut."""
-
-
-class Timing(Protocol):
-    """The settings of the stop, in seconds."""
-
-    @property
-    def drain_delay(self) -> float:
-        """Seconds of further accepting."""
-
-    @property
-    def grace_period(self) -> float:
-        """Seconds for requests in flight."""
-
-    @property
-    def hard_limit(self) -> float:
-        """Seconds from the first signal to the end of the process."""
 
 
 class Lifecycle:
