@@ -228,9 +228,9 @@ class AccessLog:
 
 def _sampled(lines: list[_Line], sampler: Sampler) -> list[_Line]:
     """Return the lines that are written, with the number of those left out before."""
-    written = []
+    written, ask, now = [], sampler.ask, sampler.clock()
     for each in lines:
-        dropped = sampler.ask("info", _key(each))
+        dropped = ask("info", _key(each), now)
         if dropped:
             written.append(each._replace(extra={**each.extra, "dropped": dropped}))
         elif dropped is not None:
@@ -240,5 +240,4 @@ def _sampled(lines: list[_Line], sampler: Sampler) -> list[_Line]:
 
 def _key(line: _Line) -> Key:
     method = line.method if line.method in METHODS else "other"
-    status = _CLASSES[line.status // 100]
-    return ("info", _NAME, "request", method, line.route, status)
+    return ("info", _NAME, "request", method, line.route, _CLASSES[line.status // 100])

@@ -37,14 +37,24 @@ class Flood(NamedTuple):
 
 
 class _Count:
-    """What came of one key: since when, how many lines, how many of them left out."""
+    """
+    What came of one key.
 
-    __slots__ = ("asked", "began", "dropped")
+    Attributes:
+        level: Level of its lines.
+        began: When the second began in which they are counted.
+        asked: Lines since then.
+        dropped: Lines that were left out at any time …
+        told: … and those of them that a line has told …
+        handed: … and that are counted by level.
+    """
 
-    def __init__(self, began: float) -> None:
+    __slots__ = ("asked", "began", "dropped", "handed", "level", "told")
+
+    def __init__(self, level: str, began: float) -> None:
+        self.level = level
         self.began = began
-        self.asked = 0
-        self.dropped = 0
+        self.asked = self.dropped = self.told = self.handed = 0
 
 
 class Sampler:
@@ -55,6 +65,9 @@ class Sampler:
         settings: How many are written, of which levels.
         clock: Seconds, monotonic.
 
+    Attributes:
+        clock: Seconds, monotonic.
+
     Concurrency:
         Any thread; a signal handler or a finalizer too, while another line is asked.
     """
@@ -62,7 +75,7 @@ class Sampler:
     def __init__(
         self, settings: SamplingSettings, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._clock = clock
+        self.clock = clock
         self._counts: dict[Key, _Count] = {}
         self._left_out: Counter[str] = Counter()
         self._lock = threading.RLock()
@@ -80,13 +93,14 @@ class Sampler:
             self._every = settings.then_every
             self._levels = frozenset(settings.levels if settings.first else ())
 
-    def ask(self, level: str, key: Key) -> int | None:
+    def ask(self, level: str, key: Key, now: float | None = None) -> int | None:
         """
         Return None for a line that is left out.
 
         Args:
             level: Level of the line, in lower case.
             key: What the line is counted with; begins with level, logger and event.
+            now: What `clock` gave, for many lines at once.
 
         Returns:
             For a line that is to be written, how many of its key were left out since
@@ -94,20 +108,22 @@ class Sampler:
         """
         if level not in self._levels:
             return 0
-        now = self._clock()
+        if now is None:
+            now = self.clock()
         with self._lock:
-            if not self._first:
+            first = self._first
+            if not first:
                 return 0
-            count = self._counts.get(key) or self._begun(key, now)
+            count = self._counts.get(key) or self._begun(level, key, now)
             if now - count.began >= SECOND:
                 count.began, count.asked = now, 0
             count.asked += 1
-            over = count.asked - self._first
+            over = count.asked - first
             if over <= 0 or (self._every and over % self._every == 0):
-                dropped, count.dropped = count.dropped, 0
-                return dropped
+                untold = count.dropped - count.told
+                count.told = count.dropped
+                return untold
             count.dropped += 1
-            self._left_out[level] += 1
             return None
 
     def ended(self, *, all_of_them: bool = False) -> list[Flood]:
@@ -120,7 +136,7 @@ class Sampler:
         Args:
             all_of_them: Those that are not quiet too.
         """
-        now = self._clock()
+        now = self.clock()
         with self._lock:
             quiet = [
                 key
@@ -128,19 +144,29 @@ class Sampler:
                 if all_of_them or now - count.began >= 2 * SECOND
             ]
             gone = [(key, self._counts.pop(key)) for key in quiet]
-        return [Flood(key, count.dropped) for key, count in gone if count.dropped]
+            for _key, count in gone:
+                self._hand_over(count)
+        floods = [Flood(key, count.dropped - count.told) for key, count in gone]
+        return [each for each in floods if each.dropped]
 
     def take_left_out(self) -> Counter[str]:
         """Return the lines that were left out since the last call, by level."""
         with self._lock:
+            for count in self._counts.values():
+                self._hand_over(count)
             taken, self._left_out = self._left_out, Counter()
         return taken
 
-    def _begun(self, key: Key, now: float) -> _Count:
+    def _hand_over(self, count: _Count) -> None:
+        if count.dropped > count.handed:
+            self._left_out[count.level] += count.dropped - count.handed
+            count.handed = count.dropped
+
+    def _begun(self, level: str, key: Key, now: float) -> _Count:
         """Return the count of a key that has none, or that of what has no room."""
         if len(self._counts) >= KEYS:
             key = key[:1]
         count = self._counts.get(key)
         if count is None:
-            count = self._counts[key] = _Count(now)
+            count = self._counts[key] = _Count(level, now)
         return count
