@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from service import __version__
 from service.config import SettingsStore
@@ -35,6 +36,9 @@ from service.server.routes import Route
 from service.server.typed_routes import TypedRoutes
 from service.settings import Settings
 
+if TYPE_CHECKING:
+    from service.tracing.assembly import Tracing
+
 FEATURES = (
     "service.overload",
     "service.control",
@@ -43,6 +47,9 @@ FEATURES = (
     "service.web",
 )
 """Packages whose function `feature` adds to the service, in this order."""
+
+_NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own would make a second span of each request; ours knows every route."""
 
 __all__ = ["FEATURES", "Service", "create_app", "create_service", "metrics_push"]
 
@@ -121,8 +128,9 @@ def create_service(
     log = AccessLog()
     sampling = LogSampling(settings.log.sampling, metrics.log)
     store.subscribe(lambda _old, new: sampling.adapt(new.log.sampling))
+    tracing = _tracing(store, metrics)
     # stops last: it tells what was left out of the others' lines
-    parts: list[Part] = [sampling, log, lag]
+    parts: list[Part] = [sampling, log, *([tracing.part] if tracing else []), lag]
     certificates = _certificates(store, metrics)
     if certificates is not None:
         parts.append(certificates)
@@ -131,10 +139,14 @@ def create_service(
     parts += [part for feature in features for part in feature.parts]
     health.checks = _checks(parts) | (checks or {})
     typed = TypedRoutes(
-        title=settings.server.name, version=__version__, docs_url=None, redoc_url=None
+        title=settings.server.name,
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=_NO_TELEMETRY,
     )
     app = Application(
-        filters=_filters(store, metrics, log, features),
+        filters=_filters(store, metrics, log, tracing, features),
         body_limit=lambda: store.current.server.max_body_bytes,
         trailing_slash=settings.server.trailing_slash,
         websocket=typed.api,
@@ -189,6 +201,16 @@ def _certificates(store: SettingsStore, metrics: Metrics) -> Certificates | None
     return Certificates(tls, metrics=TlsMetrics(metrics.registry))
 
 
+def _tracing(store: SettingsStore, metrics: Metrics) -> "Tracing | None":
+    """Return what traces requests, where they are traced."""
+    if store.current.tracing.exporter == "none":
+        return None
+    # OpenTelemetry takes its time to import
+    from service.tracing.assembly import tracing
+
+    return tracing(store, metrics)
+
+
 def _features(core: Core) -> list[Feature]:
     """Return what each feature adds, its routes marked with its name."""
     return [_named(name, import_module(name).feature(core)) for name in FEATURES]
@@ -205,7 +227,11 @@ def _part_name(module: str) -> str:
 
 
 def _filters(
-    store: SettingsStore, metrics: Metrics, log: AccessLog, features: list[Feature]
+    store: SettingsStore,
+    metrics: Metrics,
+    log: AccessLog,
+    tracing: "Tracing | None",
+    features: list[Feature],
 ) -> list[Filter]:
     """Return the filters, outermost first: the one place where their order stands."""
     server = store.current.server
@@ -216,6 +242,7 @@ def _filters(
     return [
         filters.forwarded(server.trusted_proxies),
         filters.request_id,
+        *([tracing.filter] if tracing else []),
         access_log(log.write, wanted=_logged(store)),
         measure(metrics.http),
         deliver,

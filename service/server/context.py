@@ -50,6 +50,9 @@ class RequestContext:
         probe: Whether the route is a probe or scrape, which is kept out of the log.
         part: Name of the part whose route it is; empty when none was found.
         priority: What the route may expect under overload.
+        trace: Ids of the trace, for the log; empty where tracing is off.
+        exemplar: Labels that lead from the measurements to a trace that is kept.
+        on_failure: Told what a handler failed of, where a trace is kept.
         began: `time.perf_counter()` value at which the application got the request.
         response_headers: Raw pairs that are added to whatever answer is sent.
         fixed_headers: Headers of every answer, made ready for the wire.
@@ -75,6 +78,9 @@ class RequestContext:
     probe = False
     part = ""
     priority: Priority = "normal"
+    trace: Mapping[str, str] = MappingProxyType({})
+    exemplar: Mapping[str, str] | None = None
+    on_failure: Callable[[BaseException], None] | None = None
     fixed_headers: FixedHeaders | None = None
     status = 0
     bytes_sent = 0

@@ -5,7 +5,7 @@ Both look once the answer is sent, so that status and size are those of the wire
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from service.server.application import Filter
@@ -30,6 +30,7 @@ class AccessLine(Protocol):
         bytes: int,  # noqa: A002 - the field's name in the log
         client: str,
         request_id: str,
+        **extra: str,
     ) -> None:
         """Write the line; durations in seconds, sizes in bytes."""
 
@@ -49,6 +50,7 @@ class Observe(Protocol):
         duration: float,
         request_bytes: int,
         response_bytes: int,
+        exemplar: Mapping[str, str] | None = None,
     ) -> None:
         """Count a request that is answered."""
 
@@ -75,6 +77,7 @@ def access_log(
                 bytes=ctx.bytes_sent,
                 client=ctx.client,
                 request_id=ctx.request_id,
+                **ctx.trace,
             )
 
     return Around(leave=log)
@@ -92,6 +95,7 @@ def measure(http: Observe) -> Filter:
             duration=time.perf_counter() - ctx.began,
             request_bytes=0 if ctx.method == "GET" else _announced(ctx),
             response_bytes=ctx.bytes_sent,
+            exemplar=ctx.exemplar,
         )
 
     return Around(lambda _ctx: begin(), end)

@@ -65,6 +65,8 @@ def _problem(ctx: RequestContext, error: BaseException) -> RequestError:
 
 def _log_failure(ctx: RequestContext, error: BaseException) -> None:
     if not isinstance(error, RequestError | HTTPException):
+        if ctx.on_failure is not None:
+            ctx.on_failure(error)
         _log().error("request_failed", route=ctx.route, exc_info=error)
 
 
