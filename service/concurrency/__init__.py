@@ -1,0 +1,1 @@
+"""Patterns of concurrency: each module stands alone and knows nothing of ours."""

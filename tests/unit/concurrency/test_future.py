@@ -1,0 +1,133 @@
+"""A value comes once, for any number of waiters in tasks and threads."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from service.concurrency.future import AlreadySet, Future
+from service.concurrency.scope import task_scope
+
+
+async def test_all_waiters_get_the_value():
+    """A thousand that came before, and one that comes after."""
+    future = Future()
+
+    async def wait():
+        return await future
+
+    waiters = [asyncio.create_task(wait()) for _ in range(1000)]
+    await asyncio.sleep(0)
+    future.set_result("value")
+
+    assert await asyncio.gather(*waiters) == ["value"] * 1000
+    assert await future == "value"
+    assert future.done
+
+
+async def test_waiter_that_gives_up_takes_nothing_from_the_others():
+    """Cancelling one leaves the future as it is, and nothing behind."""
+    future = Future()
+
+    async def wait():
+        return await future
+
+    one, other = (asyncio.create_task(wait()) for _ in range(2))
+    await asyncio.sleep(0)
+    one.cancel()
+    await asyncio.wait([one])
+    future.set_result(1)
+
+    assert await other == 1
+    assert one.cancelled()
+    assert future._wakers == []
+
+
+async def test_thread_wakes_tasks():
+    """The value may come from a thread."""
+    future = Future()
+    thread = threading.Thread(target=future.set_result, args=(7,))
+    thread.start()
+
+    assert await future == 7
+    thread.join()
+
+
+def test_threads_and_loops_wait_for_the_same_value():
+    """Some block, some run event loops of their own."""
+    future = Future()
+
+    async def wait():
+        return await future
+
+    with ThreadPoolExecutor(40) as pool:
+        blocked = [pool.submit(future.result, 30) for _ in range(20)]
+        loops = [pool.submit(asyncio.run, wait()) for _ in range(20)]
+        future.set_result("value")
+
+    assert {each.result() for each in (*blocked, *loops)} == {"value"}
+
+
+def test_second_value_is_refused():
+    """Of many that set it, one does."""
+    future = Future()
+
+    def try_to(n):
+        try:
+            future.set_result(n)
+        except AlreadySet:
+            return None
+        return n
+
+    with ThreadPoolExecutor(16) as pool:
+        winners = [n for n in pool.map(try_to, range(1000)) if n is not None]
+
+    assert winners == [future.result()]
+    with pytest.raises(AlreadySet):
+        future.set_error(ValueError())
+
+
+def test_error_reaches_every_waiter():
+    """Again and again."""
+    future = Future()
+    future.set_error(ValueError("no value"))
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no value"):
+            future.result()
+
+
+def test_value_that_does_not_come_is_a_time_out():
+    """A thread need not wait for ever."""
+    with pytest.raises(TimeoutError):
+        Future().result(0.001)
+
+
+async def test_work_of_a_scope_becomes_a_future():
+    """It runs once, whoever waits."""
+    runs = []
+
+    async def work():
+        runs.append(1)
+        return "done"
+
+    async with task_scope() as tasks:
+        future = Future.of(work(), tasks=tasks)
+        found = await future, await future
+
+    assert found == ("done", "done")
+    assert runs == [1]
+
+
+async def test_failure_of_the_work_reaches_waiters_and_scope():
+    """No error is lost."""
+
+    async def work():
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        async with task_scope() as tasks:
+            future = Future.of(work(), tasks=tasks)
+    with pytest.raises(ValueError, match="broken"):
+        await future
