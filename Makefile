@@ -58,9 +58,10 @@ sbom: .supply-venv/.done build/sbom/.done ## list what the image holds: build/sb
 	@PATH="$(CURDIR)/.supply-venv/bin:$$PATH" python -m tools.sbom --python build/sbom/bin/python \
 	  $(if $(DPKG_STATUS),--dpkg-status $(DPKG_STATUS)) --output build/sbom.cdx.json
 
-docs: $(VENV)/.dev ## write what is made from service/settings/ anew: docs, example, chart schema
+docs: $(VENV)/.dev ## write anew what is made from code: docs, example and chart schema of the settings, dashboards
 	$(BIN)/python -m tools.settings_docs
 	$(BIN)/python -m tools.chart_schema
+	$(BIN)/python -m tools.dashboards
 
 lock: $(VENV)/.dev ## compile requirements/*.txt anew
 	$(UV) pyproject.toml -o requirements/runtime.txt
