@@ -7,9 +7,10 @@ from service.overload.bulkheads import Bulkheads, partition
 from service.overload.heartbeat import Heartbeat
 from service.overload.shedding import bounds_of, shedder_of, shedding
 from service.overload.store import Store
-from service.overload.throttling import throttling
+from service.overload.throttling import Throttle
 from service.resilience.load_shedder import LoadShedder
 from service.resilience.throttle import KeyedThrottle
+from service.server.around import Around
 from service.settings import Settings, ThrottleSettings
 
 __all__ = ["Overload", "feature"]
@@ -37,29 +38,33 @@ class Overload:
     def __init__(self, core: Core) -> None:
         settings = core.store.current
         metrics = core.metrics.overload
-        self._core = core
         self._metrics = metrics
         self._shedder: LoadShedder = shedder_of(settings.overload)
         self._heartbeat = Heartbeat(self._measure)
         self._bulkheads = Bulkheads(core.part_names)
         self._bulkheads.limit(settings.overload.bulkheads)
-        self._throttle = KeyedThrottle(
-            self._limits, max_keys=settings.throttle.max_clients
+        self._limits = _limits_of(settings.throttle)
+        self._clients = KeyedThrottle(
+            lambda: self._limits, max_keys=settings.throttle.max_clients
         )
         self._loop: asyncio.AbstractEventLoop | None = None
-
-        def throttle_settings() -> ThrottleSettings:
-            return core.store.current.throttle
 
         def wait() -> float:
             return core.store.current.overload.retry_after
 
         self._store = Store(
-            throttle_settings,
-            limits=self._limits,
-            local=self._throttle,
+            lambda: core.store.current.throttle,
+            limits=lambda: self._limits,
+            local=self._clients,
             metrics=metrics,
             prefix=f"{settings.server.name}:throttle:",
+        )
+        self._throttle = Throttle(
+            settings.throttle,
+            local=self._clients,
+            store=self._store,
+            authenticate=core.authenticate,
+            refused=metrics.refused,
         )
 
         self.filters = [
@@ -69,13 +74,7 @@ class Overload:
                 wait=wait,
                 refused=metrics.refused,
             ),
-            throttling(
-                self._throttle,
-                shared=lambda: self._store.shared,
-                settings=throttle_settings,
-                authenticate=core.authenticate,
-                refused=metrics.refused,
-            ),
+            Around(self._throttle.enter),
             partition(self._bulkheads, wait=wait, refused=metrics.refused),
         ]
         core.store.subscribe(self._reloaded)
@@ -92,18 +91,21 @@ class Overload:
         self._heartbeat.stop()
         await self._store.close()
 
-    def _limits(self) -> tuple[float, float]:
-        throttle = self._core.store.current.throttle
-        return throttle.burst, throttle.rate
-
     def _measure(self) -> None:
         self._metrics.limit.set(self._shedder.limit.value)
-        self._metrics.clients.set(len(self._throttle))
+        self._metrics.clients.set(len(self._clients))
 
     def _reloaded(self, old: Settings, new: Settings) -> None:
         self._shedder.limit.bounds = bounds_of(new.overload)
         self._bulkheads.limit(new.overload.bulkheads)
+        self._limits = _limits_of(new.throttle)
+        self._throttle.adapt(new.throttle)
         if old.overload.bulkheads != new.overload.bulkheads:
             self._bulkheads.warn_of_unknown()
         if old.throttle.store != new.throttle.store and self._loop is not None:
             self._loop.call_soon_threadsafe(self._store.use)
+
+
+def _limits_of(settings: ThrottleSettings) -> tuple[float, float]:
+    """Return burst and rate of a client."""
+    return settings.burst, settings.rate

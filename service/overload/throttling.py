@@ -9,19 +9,16 @@ Source of the headers: draft-ietf-httpapi-ratelimit-headers-10. A bucket has no 
 import math
 import socket
 from collections.abc import Awaitable, Callable, Iterable
-from functools import lru_cache
 from typing import Protocol
 
 from service.errors import TooManyRequests, retry_after
 from service.overload.refusals import Refused
 from service.resilience.throttle import Allowance, KeyedThrottle
 from service.server.addresses import unmapped
-from service.server.application import Filter
-from service.server.around import Around
 from service.server.context import RequestContext
 from service.settings import ThrottleSettings
 
-__all__ = ["address_key", "client_key", "throttling"]
+__all__ = ["Throttle", "address_key", "client_key"]
 
 
 class SharedCount(Protocol):
@@ -31,6 +28,14 @@ class SharedCount(Protocol):
         """Take a token of *key* if it is there."""
 
 
+class Store(Protocol):
+    """Where replicas count together."""
+
+    @property
+    def shared(self) -> SharedCount | None:
+        """What counts there, if there is such a place."""
+
+
 def address_key(address: str) -> str:
     """
     Return what a client is by its address: IPv4 as it is, the /64 network of IPv6.
@@ -38,7 +43,7 @@ def address_key(address: str) -> str:
     A client of IPv6 has a whole /64 at its hands (RFC 6177); a bucket for each of its
     addresses would limit nothing.
     """
-    if ":" not in (address := unmapped(address)):
+    if ":" not in address or ":" not in (address := unmapped(address)):
         return address
     try:
         packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
@@ -64,62 +69,70 @@ def client_key(
     return address_key(ctx.client)
 
 
-def throttling(
-    local: KeyedThrottle,
-    *,
-    shared: Callable[[], SharedCount | None] = lambda: None,
-    settings: Callable[[], ThrottleSettings],
-    authenticate: Iterable[Callable[[RequestContext], str | None]],
-    refused: Refused,
-) -> Filter:
+class Throttle:
     """
-    Return the filter that answers 429 to a client above its rate; probes always pass.
+    The filter that answers 429 to a client above its rate; probes always pass.
 
     Args:
+        settings: Whether there is a limit, and whom it is for.
         local: Counts in this process.
-        shared: Gives what counts for all replicas, if there is such.
-        settings: Gives the settings as they are now.
+        store: Has what counts for all replicas, if there is such.
         authenticate: Each returns the user of a request, or None; asked when a client
             is its user.
         refused: Counts.
+
+    Concurrency:
+        `adapt` on any thread, the filter on one event loop.
     """
 
-    def throttle(ctx: RequestContext) -> Awaitable[None] | None:
-        now = settings()
-        if not now.enabled or ctx.probe:
+    def __init__(
+        self,
+        settings: ThrottleSettings,
+        *,
+        local: KeyedThrottle,
+        store: Store,
+        authenticate: Iterable[Callable[[RequestContext], str | None]],
+        refused: Refused,
+    ) -> None:
+        self._local = local
+        self._store = store
+        self._authenticate = authenticate
+        self._refused = refused
+        self.adapt(settings)
+
+    def adapt(self, settings: ThrottleSettings) -> None:
+        """Go by *settings* from now on."""
+        self._by_user = settings.key == "user"
+        window = math.ceil(settings.burst / settings.rate)
+        policy = b'"default";q=%d;w=%d' % (settings.burst, window)
+        self._policy = (b"ratelimit-policy", policy)
+        self._enabled = settings.enabled
+
+    def enter(self, ctx: RequestContext) -> Awaitable[None] | None:
+        """Take a token of the client, or refuse; wait only for a shared store."""
+        if not self._enabled or ctx.probe:
             return None
-        if now.key == "user":
-            key = client_key(ctx, authenticate)
+        if self._by_user:
+            key = client_key(ctx, self._authenticate)
         else:
             key = address_key(ctx.client)
-        store = shared()
-        if store is not None:
-            return together(ctx, store.acquire(key))
-        _granted(ctx, local.acquire(key), now, refused)
+        shared = self._store.shared
+        if shared is not None:
+            return self._together(ctx, shared.acquire(key))
+        self._tell(ctx, self._local.acquire(key))
         return None
 
-    async def together(ctx: RequestContext, asked: Awaitable[Allowance]) -> None:
-        _granted(ctx, await asked, settings(), refused)
+    async def _together(self, ctx: RequestContext, asked: Awaitable[Allowance]) -> None:
+        self._tell(ctx, await asked)
 
-    return Around(throttle)
-
-
-def _granted(
-    ctx: RequestContext, got: Allowance, settings: ThrottleSettings, refused: Refused
-) -> None:
-    """Tell the client what is left; raise when that is nothing."""
-    ctx.response_headers += (
-        (b"ratelimit-policy", _policy(settings.burst, settings.rate)),
-        (b"ratelimit", b'"default";r=%d;t=%d' % (got.remaining, math.ceil(got.reset))),
-    )
-    if got.wait > 0:
-        refused("throttle", ctx.priority)
-        raise _too_many(got.wait)
-
-
-@lru_cache(maxsize=4)
-def _policy(burst: int, rate: float) -> bytes:
-    return b'"default";q=%d;w=%d' % (burst, math.ceil(burst / rate))
+    def _tell(self, ctx: RequestContext, got: Allowance) -> None:
+        """Tell the client what is left; raise when that is nothing."""
+        wait, _, remaining, reset = got
+        left = b'"default";r=%d;t=%d' % (remaining, math.ceil(reset))
+        ctx.response_headers += (self._policy, (b"ratelimit", left))
+        if wait > 0:
+            self._refused("throttle", ctx.priority)
+            raise _too_many(wait)
 
 
 def _too_many(wait: float) -> TooManyRequests:

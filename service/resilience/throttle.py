@@ -173,7 +173,8 @@ class KeyedThrottle:
         shard = self._shards[hash(key) & self._mask]
         debt = shard.charge(key, cost, self._clock(), self._span, self._most)
         if debt <= self._most:
-            return allowance(0.0, debt, capacity, rate)
+            remaining = int(capacity - debt * rate + _ROUNDING)
+            return Allowance(0.0, int(capacity), remaining, debt)
         wait = debt - self._span if n <= capacity else math.inf
         return allowance(wait, debt - cost, capacity, rate)
 

@@ -44,12 +44,8 @@ def joined(arounds: Sequence[Around], following: Handler) -> Handler:
     """
     if not any(each.leave for each in arounds):
         return _entered(arounds, following)
-    enters = [each.enter or _nothing for each in reversed(arounds)]
-    # by the number of those entered, innermost first
-    leaves = [
-        [each.leave for each in arounds[len(arounds) - entered :] if each.leave]
-        for entered in range(len(arounds) + 1)
-    ]
+    enters = [each.enter for each in reversed(arounds) if each.enter]
+    leaves = [_left(arounds, entered) for entered in range(len(enters) + 1)]
 
     async def run(ctx: RequestContext) -> Response:
         entered = 0
@@ -97,5 +93,13 @@ async def _later(
     return await following(ctx)
 
 
-def _nothing(_ctx: RequestContext) -> None:
-    """Do nothing."""
+def _left(arounds: Sequence[Around], entered: int) -> list[Leave]:
+    """Return what is left when so many have entered, innermost first."""
+    leaves: list[Leave] = []
+    for each in reversed(arounds):
+        entered -= each.enter is not None
+        if entered < 0:
+            break
+        if each.leave is not None:
+            leaves.insert(0, each.leave)
+    return leaves

@@ -158,6 +158,8 @@ def forwarded(trusted: Iterable[str]) -> Filter:
         ValueError: One of them is neither.
     """
     networks = [ipaddress.ip_network(each, strict=False) for each in trusted]
+    if not networks:
+        return Around()
 
     def is_trusted(address: str) -> bool:
         try:
@@ -167,7 +169,7 @@ def forwarded(trusted: Iterable[str]) -> Filter:
         return any(parsed in network for network in networks)
 
     def believe(ctx: RequestContext) -> None:
-        if networks and is_trusted(ctx.client):
+        if is_trusted(ctx.client):
             _believe(ctx, is_trusted)
 
     return Around(believe)

@@ -18,13 +18,15 @@ Two routes that the tree could not tell apart are refused when the second is add
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import Generic, NamedTuple, TypeVar
 
 __all__ = ["Match", "RouteConflictError", "RouteTemplateError", "RouteTree"]
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 ANY = "*"
 """Method of an entry that answers every method, such as a mounted application."""
@@ -39,7 +41,7 @@ _NAMED_PATTERNS = {
 
 _PARAM = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::((?:[^{}]|\{[^{}]*\})+))?\}")
 
-_NOTHING: dict[str, Any] = {}
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class RouteTemplateError(ValueError):
@@ -81,7 +83,7 @@ class Match(NamedTuple, Generic[T]):
 
     value: T | None
     template: str
-    params: dict[str, str]
+    params: Mapping[str, str]
     allowed: tuple[str, ...] = ()
 
 
@@ -95,7 +97,7 @@ class RouteTree(Generic[T]):
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
-        self._static: dict[str, dict[str, _Entry[T]]] = {}
+        self._static: dict[str, dict[str, Match[T]]] = {}
 
     def add(self, method: str, template: str, value: T) -> None:
         """
@@ -121,7 +123,8 @@ class RouteTree(Generic[T]):
             )
         entries[method] = _Entry(value, template, tuple(names))
         if not names:
-            self._static[template] = entries
+            here = self._static.setdefault(template, {})
+            here[method] = Match(value, template, _NOTHING)
 
     def find(self, method: str, path: str) -> Match[T] | None:
         """
@@ -131,9 +134,11 @@ class RouteTree(Generic[T]):
         path lacks the method, the next best that has it answers; where none has it,
         the match has no value and names the methods that the path allows.
         """
-        entry = _select(self._static.get(path, _NOTHING), method)
-        if entry is not None:
-            return Match(entry.value, entry.template, {})
+        here = self._static.get(path)
+        if here is not None:
+            match = here.get(method) or _select(here, method)
+            if match is not None:
+                return match
         search = _Search[T](method, path.split("/"), set())
         found = search.below(self._root, 1, ())
         if found is not None:
@@ -232,8 +237,8 @@ def _compile(segment: str, names: list[str], template: str) -> re.Pattern[str]:
     return pattern
 
 
-def _select(entries: dict[str, _Entry[T]], method: str) -> _Entry[T] | None:
-    """Return the entry that answers *method*."""
+def _select(entries: dict[str, E], method: str) -> E | None:
+    """Return the one of *entries* that answers *method*."""
     entry = entries.get(method)
     if entry is None and entries:
         entry = entries.get(ANY)
@@ -293,4 +298,4 @@ class _Search(Generic[T]):
         if not self.allowed:
             return None
         more = {"OPTIONS", "HEAD"} if "GET" in self.allowed else {"OPTIONS"}
-        return Match(None, "", {}, tuple(sorted(self.allowed | more)))
+        return Match(None, "", _NOTHING, tuple(sorted(self.allowed | more)))
