@@ -47,14 +47,12 @@ def cookie_header(
     Raises:
         ValueError: A part can't stand in a cookie, or browsers would drop it.
     """
-    prefix = name.lower()
-    secure = https or prefix.startswith(("__host-", "__secure-"))
+    secure = https or name.lower().startswith(("__host-", "__secure-"))
     wrong = {
         "name": not _NAME.fullmatch(name),
         "value": not _VALUE.fullmatch(value),
         "size": len(name) + len(value) > _LONGEST,
-        "path": not _PATH.fullmatch(path)
-        or (prefix.startswith("__host-") and path != "/"),
+        "path": not _may_have_path(name, path),
         "max_age": max_age is not None and not 0 <= max_age <= _OLDEST,
         "same_site": same_site == "None" and not secure,
     }
@@ -72,6 +70,11 @@ def cookie_header(
     }
     morsel.update(attributes)
     return morsel.OutputString()
+
+
+def _may_have_path(name: str, path: str) -> bool:
+    whole = path == "/" or not name.lower().startswith("__host-")
+    return whole and _PATH.fullmatch(path) is not None
 
 
 def read_cookies(header: str) -> dict[str, str]:

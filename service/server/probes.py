@@ -144,37 +144,46 @@ def probe_routes(health: Health, *, verbose: bool) -> list[Route]:
         health: What they report.
         verbose: Whether `/readyz?verbose` names the parts: on the admin port alone.
     """
-    readiness = _Readiness(health)
-
-    async def live(ctx: RequestContext) -> Response:
-        return _answer(ctx, ok=health.live(), phase=health.phase())
-
-    async def started(ctx: RequestContext) -> Response:
-        return _answer(ctx, ok=health.started(), phase=health.phase())
-
-    async def ready(ctx: RequestContext) -> Response:
-        phase = health.phase()
-        failures = await readiness.failures() if phase is Phase.READY else {}
-        off = health.switched_off()
-        ok = phase is Phase.READY and not failures and off is None
-        if not (verbose and "verbose" in ctx.query):
-            return _answer(ctx, ok=ok, phase=phase)
-        names = [*health.checks, *(failures.keys() - health.checks.keys())]
-        parts = {name: failures.get(name, "ok") for name in names}
-        if off is not None:
-            parts[SWITCH] = f"switched off: {off}"
-        return _answer(ctx, ok=ok, phase=phase, checks=parts)
-
+    probes = _Probes(health, verbose=verbose)
     handlers = (
-        ("/livez", live, "Liveness probe"),
-        ("/healthz", live, "Liveness probe, by its older name"),
-        ("/readyz", ready, "Readiness probe"),
-        ("/startupz", started, "Startup probe"),
+        ("/livez", probes.live, "Liveness probe"),
+        ("/healthz", probes.live, "Liveness probe, by its older name"),
+        ("/readyz", probes.ready, "Readiness probe"),
+        ("/startupz", probes.started, "Startup probe"),
     )
     return [
         Route(path=path, handler=handler, summary=summary, probe=True)
         for path, handler, summary in handlers
     ]
+
+
+class _Probes:
+    """The handlers of one server's probes."""
+
+    def __init__(self, health: Health, *, verbose: bool) -> None:
+        self._health = health
+        self._verbose = verbose
+        self._readiness = _Readiness(health)
+
+    async def live(self, ctx: RequestContext) -> Response:
+        return _answer(ctx, ok=self._health.live(), phase=self._health.phase())
+
+    async def started(self, ctx: RequestContext) -> Response:
+        return _answer(ctx, ok=self._health.started(), phase=self._health.phase())
+
+    async def ready(self, ctx: RequestContext) -> Response:
+        phase = self._health.phase()
+        failures = await self._readiness.failures() if phase is Phase.READY else {}
+        off = self._health.switched_off()
+        ok = phase is Phase.READY and not failures and off is None
+        if not (self._verbose and "verbose" in ctx.query):
+            return _answer(ctx, ok=ok, phase=phase)
+        checks = self._health.checks
+        names = [*checks, *(failures.keys() - checks.keys())]
+        parts = {name: failures.get(name, "ok") for name in names}
+        if off is not None:
+            parts[SWITCH] = f"switched off: {off}"
+        return _answer(ctx, ok=ok, phase=phase, checks=parts)
 
 
 def _answer(ctx: RequestContext, *, ok: bool, phase: Phase, **more: object) -> Response:

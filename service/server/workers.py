@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Self
 
 from service.errors import StartError
@@ -66,12 +66,14 @@ class Inherited:
         if text is None:
             return None
         values = json.loads(text)
-        return cls(
-            listeners=tuple(values["listeners"]),
-            tls_listeners=tuple(values["tls_listeners"]),
-            status=values["status"],
-            control=values["control"],
-        )
+        for name in ("listeners", "tls_listeners"):  # JSON knows no tuples
+            values[name] = tuple(values[name])
+        return cls(**values)
+
+    @property
+    def files(self) -> tuple[int, ...]:
+        """All of them."""
+        return (*self.listeners, *self.tls_listeners, self.status, self.control)
 
     def report_ready(self) -> None:
         """Tell the parent that this worker serves."""
@@ -240,25 +242,15 @@ class WorkerPool:
         self, number: int, ready: asyncio.Event
     ) -> asyncio.subprocess.Process:
         status_read, status_write = os.pipe()
-        listeners = [each.fileno() for each in self._ports.plain]
-        tls_listeners = [each.fileno() for each in self._ports.tls]
-        inherited = {
-            "listeners": listeners,
-            "tls_listeners": tls_listeners,
-            "status": status_write,
-            "control": self._control[0],
-        }
+        inherited = self._inherited(status_write)
+        told = {WORKER_VARIABLE: json.dumps(asdict(inherited))}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "service",
             *sys.argv[1:],
-            env={
-                **os.environ,
-                **self._environment,
-                WORKER_VARIABLE: json.dumps(inherited),
-            },
-            pass_fds=(*listeners, *tls_listeners, status_write, self._control[0]),
+            env={**os.environ, **self._environment, **told},
+            pass_fds=inherited.files,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # a terminal's Ctrl-C is the parent's to pass on
         )
@@ -267,6 +259,15 @@ class WorkerPool:
         self._log.info("worker_started", worker=number, pid=process.pid)
         self._watch_status(status_read, process.pid, ready)
         return process
+
+    def _inherited(self, status: int) -> Inherited:
+        """Return what a worker gets that is to report on *status*."""
+        return Inherited(
+            listeners=tuple(each.fileno() for each in self._ports.plain),
+            tls_listeners=tuple(each.fileno() for each in self._ports.tls),
+            status=status,
+            control=self._control[0],
+        )
 
     def _watch_status(self, pipe: int, pid: int, ready: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
