@@ -1,0 +1,36 @@
+"""What commands write, and how they fail to."""
+
+import os
+import shutil
+import sys
+
+import typer
+
+__all__ = ["complain", "terminal_width", "write"]
+
+
+def complain(line: str) -> None:
+    """Write *line* to standard error."""
+    typer.echo(line, err=True)
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal, or None when the output is another."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    return shutil.get_terminal_size().columns if terminal else None
+
+
+def write(text: str) -> None:
+    """
+    Write *text* to standard output and its end of line.
+
+    A reader that is gone (`| head`) ends the command silently, a full disk with a word.
+    """
+    try:
+        typer.echo(text)
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            complain(f"can't write to standard output: {error.strerror}")
+        # What is still held would be written, and fail, when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None

@@ -1,0 +1,1 @@
+"""A view of running services on the terminal, from their metrics."""

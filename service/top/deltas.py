@@ -1,0 +1,135 @@
+"""
+What happened between two scrapes, and the quantiles of it, as Prometheus has them.
+
+Services are added up as Prometheus' `sum by` does: what each has done since its own
+last scrape, by label.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from service.observability.reading import Sample
+from service.top.scrape import Scrape
+
+__all__ = ["Change", "change_between", "histogram_quantile"]
+
+START = "process_start_time_seconds"
+"""Series that tells a restart even where the new process has counted further."""
+
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """
+    Two scrapes of one service.
+
+    Attributes:
+        seconds: Time between them, above 0.
+        rises: By how much each cumulative series rose, by name and labels.
+        now: The other series as they are.
+    """
+
+    seconds: float
+    rises: Mapping[str, list[tuple[Mapping[str, str], float]]] = field(
+        default_factory=dict
+    )
+    now: Mapping[str, list[tuple[Mapping[str, str], float]]] = field(
+        default_factory=dict
+    )
+
+    def rates(
+        self, name: str, *, where: Callable[[Mapping[str, str]], bool] | None = None
+    ) -> Iterable[tuple[Mapping[str, str], float]]:
+        """Yield labels and rise per second of each series of *name*."""
+        for labels, rise in self.rises.get(name, ()):
+            if where is None or where(labels):
+                yield labels, rise / self.seconds
+
+
+def change_between(before: Scrape | None, after: Scrape) -> Change:
+    """
+    Return what happened between two scrapes of one service.
+
+    A series that is smaller than before has begun anew, as all have when the process
+    started in between: then all of it is new, which is how Prometheus' `rate` sees it.
+    A series that was not there has risen from 0.
+
+    Args:
+        before: The earlier one; without it nothing has risen.
+        after: The later one.
+
+    Source: https://prometheus.io/docs/prometheus/latest/querying/functions/#increase
+    """
+    earlier = _by_series(before.samples) if before else {}
+    if before and _start(before.samples) != _start(after.samples):
+        earlier = dict.fromkeys(earlier, 0.0)
+    rises: dict[str, list[tuple[Mapping[str, str], float]]] = {}
+    now: dict[str, list[tuple[Mapping[str, str], float]]] = {}
+    for sample in after.samples:
+        if not sample.cumulative:
+            now.setdefault(sample.name, []).append((sample.labels, sample.value))
+        elif before is not None:
+            last = earlier.get(_series(sample), 0.0)
+            fresh = sample.value < last
+            rise = sample.value if fresh else sample.value - last
+            rises.setdefault(sample.name, []).append((sample.labels, rise))
+    seconds = max(after.at - before.at, 1e-3) if before else 1.0
+    return Change(seconds, rises, now)
+
+
+def _start(samples: Iterable[Sample]) -> float | None:
+    return next((each.value for each in samples if each.name == START), None)
+
+
+def _series(sample: Sample) -> tuple[str, Labels]:
+    return sample.name, tuple(sorted(sample.labels.items()))
+
+
+def _by_series(samples: Iterable[Sample]) -> dict[tuple[str, Labels], float]:
+    return {_series(each): each.value for each in samples if each.cumulative}
+
+
+def histogram_quantile(share: float, buckets: Mapping[float, float]) -> float:
+    """
+    Return the value that *share* of what a classic histogram counted keeps below.
+
+    Within a bucket values are taken to be spread evenly; the first begins at 0 if its
+    bound is above 0. A quantile in the bucket without bound is the highest bound there
+    is. Counts that fall from one bound to the next, as sums over services with other
+    buckets may, are raised to those before.
+
+    Args:
+        share: 0 to 1.
+        buckets: Cumulative count (or rate) by upper bound, +Inf among them.
+
+    Returns:
+        A number in the bounds' unit; NaN where nothing was counted, where there is no
+        +Inf, or no bound besides it.
+
+    Source: https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile
+    and `BucketQuantile` in Prometheus' promql/quantile.go
+    """
+    bounds = sorted(buckets)
+    if len(bounds) < 2 or bounds[-1] != math.inf:  # noqa: PLR2004 - one and +Inf
+        return math.nan
+    counts = []
+    highest = 0.0
+    for bound in bounds:
+        highest = max(highest, buckets[bound])
+        counts.append(highest)
+    if not highest:
+        return math.nan
+    rank = share * highest
+    at = next((i for i, count in enumerate(counts) if count >= rank), len(counts) - 1)
+    if at == len(bounds) - 1:
+        return bounds[-2]
+    if at == 0 and bounds[0] <= 0:
+        return bounds[0]
+    low = bounds[at - 1] if at else 0.0
+    below = counts[at - 1] if at else 0.0
+    inside = counts[at] - below
+    if not inside:  # share is 0 and the first buckets are empty
+        return low
+    return low + (bounds[at] - low) * (rank - below) / inside

@@ -1,0 +1,196 @@
+"""
+Looking again and again, and showing it: live on a terminal, or as text for a pipe.
+
+The looks are taken in a thread of their own, so that keys and a new size of the
+terminal are obeyed while a service takes its time.
+"""
+
+import contextlib
+import json
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from service.top.fleet import Fleet, Look
+from service.top.overview import Order, sorted_routes
+from service.top.terminal import Keys, ended_by_sigterm, keyboard
+from service.top.view import render
+
+__all__ = ["as_json", "as_text", "looks", "watch"]
+
+TICK = 0.1
+"""Seconds between two looks at the keyboard and the size of the terminal."""
+
+KEPT = 120
+"""Rates that are remembered for the line of bars."""
+
+ORDERS = {"r": Order.RATE, "p": Order.P99, "e": Order.ERRORS}
+HINT = "q quit   sort by: r rate   p p99   e errors"
+
+
+def as_text(look: Look, *, title: str, width: int, order: Order) -> str:
+    """Return *look* as lines of text without colours or trailing spaces."""
+    console = Console(width=width, color_system=None, force_terminal=False)
+    with console.capture() as captured:
+        console.print(render(look, title=title, width=width, order=order))
+    lines = captured.get().replace("\u00a0", " ").splitlines()
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def as_json(look: Look, *, order: Order) -> str:
+    """Return *look* as one line of JSON; what is not known is null."""
+    told = asdict(look.overview)
+    told["routes"] = [asdict(row) for row in sorted_routes(look.overview.routes, order)]
+    about = {
+        "replicas": look.replicas,
+        "answered": look.answered,
+        "problems": look.problems,
+    }
+    return json.dumps(about | told, allow_nan=False)
+
+
+def looks(
+    fleet: Fleet,
+    interval: float,
+    *,
+    show: Callable[[Look], None],
+    once: bool,
+    refuse: Callable[[Look], None],
+) -> Look:
+    """
+    Look every *interval* and show each look that has rates, or that finds nobody.
+
+    Args:
+        fleet: Who is watched.
+        interval: Seconds between two looks.
+        show: Gets each look.
+        once: Whether the first with rates is the last.
+        refuse: Gets the first look, and raises when it won't do.
+
+    Returns:
+        The last look.
+    """
+    look = fleet.look()
+    refuse(look)
+    due = time.monotonic()
+    while True:
+        due = max(due + interval, time.monotonic())
+        time.sleep(max(0.0, due - time.monotonic()))
+        look = fleet.look()
+        if look.measured or not look.answered or once:
+            show(look)
+        if once:
+            return look
+
+
+@dataclass
+class _Screen:
+    """What the terminal shows, and how."""
+
+    title: str
+    order: Order
+    console: Console
+    look: Look | None = None
+
+    def __post_init__(self) -> None:
+        self.rates: deque[float] = deque(maxlen=KEPT)
+
+    def take(self, look: Look) -> None:
+        self.look = look
+        if look.measured:
+            self.rates.append(look.overview.rate)
+
+    def draw(self, live: Live) -> None:
+        if self.look is None:
+            live.update(Text(f"{self.title}: asking"), refresh=True)
+            return
+        width, height = self.console.size
+        drawn = render(
+            self.look,
+            title=self.title,
+            width=width,
+            height=height,
+            order=self.order,
+            history=self.rates,
+            hint=HINT,
+            ascii_only=not self.console.encoding.startswith("utf"),
+        )
+        live.update(drawn, refresh=True)
+
+
+def watch(
+    fleet: Fleet,
+    *,
+    title: str,
+    interval: float,
+    order: Order,
+    refuse: Callable[[Look], None],
+) -> None:
+    """
+    Show *fleet* on the terminal until `q` is pressed.
+
+    Args:
+        fleet: Who is watched.
+        title: Who that is.
+        interval: Seconds between two looks.
+        order: How the routes are sorted at first.
+        refuse: Gets the first look, and raises when it won't do.
+    """
+    console = Console(highlight=False)
+    screen = _Screen(title, order, console)
+    found: queue.SimpleQueue[Look] = queue.SimpleQueue()
+    threading.Thread(target=_look, args=(fleet, interval, found), daemon=True).start()
+    with ended_by_sigterm(), keyboard() as keys, _live(console) as live:
+        screen.draw(live)
+        _follow(screen, live, keys=keys, found=found, refuse=refuse)
+
+
+def _live(console: Console) -> Live:
+    return Live(
+        console=console, screen=True, auto_refresh=False, vertical_overflow="crop"
+    )
+
+
+def _look(fleet: Fleet, interval: float, found: "queue.SimpleQueue[Look]") -> None:
+    """Look every *interval* until the process ends."""
+    due = time.monotonic()
+    while True:
+        found.put(fleet.look())
+        due = max(due + interval, time.monotonic())
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+def _follow(
+    screen: _Screen,
+    live: Live,
+    *,
+    keys: Keys,
+    found: "queue.SimpleQueue[Look]",
+    refuse: Callable[[Look], None],
+) -> None:
+    """Draw what changes until `q` is pressed."""
+    size = screen.console.size
+    while True:
+        pressed = keys.pressed(TICK).lower()
+        if "q" in pressed:
+            return
+        changed = screen.console.size != size
+        size = screen.console.size
+        for key in pressed:
+            screen.order = ORDERS.get(key, screen.order)
+            changed = True
+        with contextlib.suppress(queue.Empty):
+            look = found.get_nowait()
+            if screen.look is None:
+                refuse(look)
+            screen.take(look)
+            changed = True
+        if changed:
+            screen.draw(live)
