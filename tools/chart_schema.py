@@ -4,8 +4,8 @@ Keep the Helm chart in step with `service/settings/`.
 The chart's `config:` is the settings file itself, so its names, order, defaults, bounds
 and reload behaviour must be those of `Settings`. Run this after a change there:
 
-    python tools/chart_schema.py            # rewrites the three files
-    python tools/chart_schema.py --check    # exit 1 when one of them is old
+    python -m tools.chart_schema            # rewrites the three files
+    python -m tools.chart_schema --check    # exit 1 when one of them is old
 
 It writes the part between the markers in `values.yaml`, the `config` property of
 `values.schema.json`, and `files/live-settings.json`: the paths that need no rollout.
@@ -13,7 +13,6 @@ Secret settings are left out, because a ConfigMap must not hold them: the chart'
 `secret:` does.
 """
 
-import argparse
 import json
 import sys
 import textwrap
@@ -25,6 +24,7 @@ import yaml
 from pydantic import BaseModel
 
 from service.settings import Settings, is_live
+from tools.written import keep
 
 __all__ = [
     "CHART",
@@ -193,21 +193,8 @@ def render(chart: Path = CHART) -> dict[Path, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the files, or only compare them; the result is the exit code."""
-    parser = argparse.ArgumentParser(
-        description="Keep the chart in step with service/settings/."
-    )
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    check = parser.parse_args(arguments).check
-    old = [
-        (path, text)
-        for path, text in render().items()
-        if not path.is_file() or path.read_text() != text
-    ]
-    for path, text in old:
-        sys.stdout.write(f"{'old' if check else 'written'}: {path.name}\n")
-        if not check:
-            path.write_text(text)
-    return 1 if check and old else 0
+    description = "Keep the chart in step with service/settings/."
+    return keep(render(), description=description, arguments=arguments)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ Keep the settings' documentation in step with `service/settings/`.
 It writes `docs/examples/config.yaml`, and `docs/settings.md` from the marker on.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from service.config.reference import example, markdown
+from tools.written import keep
 
 __all__ = ["DOCS", "main", "render"]
 
@@ -41,19 +41,8 @@ def render(docs: Path = DOCS) -> dict[Path, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the files, or only compare them; the result is the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").strip().split("\n")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    check = parser.parse_args(arguments).check
-    old = [
-        (path, text)
-        for path, text in render().items()
-        if not path.is_file() or path.read_text() != text
-    ]
-    for path, text in old:
-        sys.stdout.write(f"{'old' if check else 'written'}: {path.name}\n")
-        if not check:
-            path.write_text(text)
-    return 1 if check and old else 0
+    description = (__doc__ or "").strip().split("\n")[0]
+    return keep(render(), description=description, arguments=arguments)
 
 
 if __name__ == "__main__":
