@@ -13,6 +13,7 @@ from tests.support.chart import (
     CHART,
     PROFILES,
     Manifest,
+    config_map,
     helm,
     of_kind,
     only,
@@ -78,14 +79,14 @@ def test_every_object_names_namespace_and_labels(profile: Path) -> None:
 @each_profile
 def test_settings_file_is_one_the_service_takes(profile: Path) -> None:
     """The ConfigMap holds settings that the service itself would accept."""
-    text = only(render(profile), "ConfigMap")["data"]["config.yaml"]
+    text = config_map(render(profile))["data"]["config.yaml"]
 
     Settings.model_validate(yaml.safe_load(text))
 
 
 def test_default_settings_file_holds_the_services_own_defaults() -> None:
     """Without values the chart changes no setting."""
-    text = only(render(), "ConfigMap")["data"]["config.yaml"]
+    text = config_map(render())["data"]["config.yaml"]
 
     assert Settings.model_validate(yaml.safe_load(text)) == Settings()
 
@@ -204,7 +205,7 @@ def test_secret_keys_are_names_the_service_reads() -> None:
 
 def test_no_secret_value_reaches_the_config_map() -> None:
     """Users and token key are in the Secret alone."""
-    text = yaml.safe_dump(only(render(EVERYTHING), "ConfigMap"))
+    text = yaml.safe_dump(config_map(render(EVERYTHING)))
 
     assert "argon2" not in text
     assert "a-key-for-the-rendering-tests" not in text

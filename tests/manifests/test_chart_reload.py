@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from service.settings import Settings, is_live
-from tests.support.chart import CHART, Manifest, helm, only, render
+from tests.support.chart import CHART, Manifest, config_map, helm, only, render
 from tools.chart_schema import config_schema, live_paths, secret_paths
 
 CHECKSUM = "checksum/restart-config"
@@ -72,7 +72,7 @@ def rendered(*paths: str) -> tuple[Manifest, Manifest]:
     sets = [f"config.{path}={json.dumps(another(path))}" for path in paths]
     # TLS asks for a certificate; without TLS nobody looks at it
     manifests = render(sets=('tls.secretName="given"', *sets))
-    return only(manifests, "Deployment"), only(manifests, "ConfigMap")
+    return only(manifests, "Deployment"), config_map(manifests)
 
 
 def test_live_settings_leave_the_deployment_as_it_is() -> None:

@@ -41,7 +41,7 @@ def test_pods_keep_the_restricted_profile(folder):
 def test_stop_fits_the_grace_period_of_the_pod(folder):
     """The kubelet does not kill what the service's own limits would still end."""
     manifests = build(folder)
-    (config,) = (each for each in manifests if each["kind"] == "ConfigMap")
+    config = chart.config_map(manifests)
     settings = Settings.model_validate(yaml.safe_load(config["data"]["config.yaml"]))
     grace = pod_template(manifests)["spec"]["terminationGracePeriodSeconds"]
 
@@ -209,7 +209,7 @@ def test_annotations_for_a_plain_prometheus_leave_others_in_place(tmp_path):
 def test_dev_logs_more_by_its_file_and_not_by_a_flag():
     """A flag would win over each later change of the ConfigMap."""
     manifests = build("k8s/overlays/dev")
-    (config,) = (each for each in manifests if each["kind"] == "ConfigMap")
+    config = chart.config_map(manifests)
     (container,) = pod_template(manifests)["spec"]["containers"]
 
     assert "level: debug" in config["data"]["config.yaml"]

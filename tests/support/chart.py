@@ -16,6 +16,7 @@ __all__ = [
     "PROFILES",
     "ROOT",
     "Manifest",
+    "config_map",
     "find_tool",
     "helm",
     "need_tool",
@@ -116,3 +117,13 @@ def only(manifests: list[Manifest], kind: str, name: str | None = None) -> Manif
     ]
     assert len(found) == 1, f"{len(found)} objects of kind {kind}, name {name}"
     return found[0]
+
+
+def config_map(manifests: list[Manifest]) -> Manifest:
+    """Pick the ConfigMap that holds the settings; the others are of dashboards."""
+    (found,) = (
+        each
+        for each in of_kind(manifests, "ConfigMap")
+        if "config.yaml" in each["data"]
+    )
+    return found

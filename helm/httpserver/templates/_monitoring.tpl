@@ -23,3 +23,8 @@ convertClassicHistogramsToNHCB: true
 scrapeClassicHistograms: true
 {{- end -}}
 {{- end -}}
+
+{{/* Labels of the dashboards' ConfigMaps: a component of their own. */}}
+{{- define "httpserver.dashboardLabels" -}}
+{{- include "httpserver.labels" . | replace "component: server" "component: dashboards" -}}
+{{- end -}}
