@@ -192,7 +192,8 @@ class Exchange:
     def body_ended(self) -> None:
         """Note that the body is whole."""
         self.more_body = False
-        self.wake()
+        if self._event is not None:
+            self._event.set()
 
     def leave(self) -> None:
         """Note that nobody waits for the answer any more."""
@@ -265,11 +266,10 @@ class Exchange:
             self.keep_alive = False
             lines.append(_CLOSE)
         data = finished(lines, head.ends)
-        self.begun = self.answered = True
+        self.begun = True
         connection.given += len(data) + len(body)
         connection.transport.write(data + body)
-        self.wake()
-        connection.finished(self)
+        self._end()
 
     def start(
         self,
@@ -347,7 +347,8 @@ class Exchange:
         if self._left:
             raise RuntimeError("the body is shorter than announced")
         self.answered = True
-        self.wake()
+        if self._event is not None:
+            self._event.set()
         self._connection.finished(self)
 
     def _give_up(self) -> None:

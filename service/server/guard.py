@@ -65,20 +65,10 @@ class ConnectionObserver(Protocol):
 
 
 class _Unobserved:
-    def opened(self) -> None:
-        """Ignore it."""
+    def _ignore(self, reason: str = "") -> None:
+        """Count nothing."""
 
-    def lost(self) -> None:
-        """Ignore it."""
-
-    def refused(self, reason: str) -> None:
-        """Ignore it."""
-
-    def closed(self, reason: str) -> None:
-        """Ignore it."""
-
-    def drained(self) -> None:
-        """Ignore it."""
+    opened = lost = refused = closed = drained = _ignore
 
 
 class Guard:

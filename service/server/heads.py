@@ -33,13 +33,10 @@ _REMEMBERED = 1024
 """Header names that are remembered as good; a service has some dozens."""
 
 
-def _status_line(status: int) -> bytes:
-    known = http.HTTPStatus.__members__.values()
-    phrase = next((each.phrase for each in known if each == status), "")
-    return f"HTTP/1.1 {status} {phrase}".encode("ascii")
-
-
-_STATUS_LINES = {status: _status_line(status) for status in range(100, 1000)}
+_STATUS_LINES = {status: b"HTTP/1.1 %d " % status for status in range(100, 1000)} | {
+    each.value: f"HTTP/1.1 {each.value} {each.phrase}".encode("ascii")
+    for each in http.HTTPStatus
+}
 
 
 class BadHeader(ValueError):
@@ -137,19 +134,16 @@ class HeadWriter:
         kinds = self._kinds
         for pair in headers:
             kind = kinds.get(pair[0])
-            if kind == _ORDINARY:
-                lines.append(b": ".join(pair))
-                continue
             if kind is None:
                 kind = self._learned(pair[0])
-            if kind == _LENGTH:
+            if kind == _ORDINARY:
+                lines.append(b": ".join(pair))
+            elif kind == _LENGTH:
                 length = _number(pair[1])
             elif kind == _CONNECTION:
                 close = close or b"close" in pair[1].lower()
             elif kind == _DATE:
                 lines[1] = b": ".join(pair)
-            elif kind == _ORDINARY:
-                lines.append(b": ".join(pair))
         if fixed is None:
             return Head(lines, length, close, 0)
         lines.append(fixed.block)

@@ -21,7 +21,7 @@ import asyncio
 import contextvars
 import sys
 import time
-from collections.abc import Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
@@ -71,16 +71,11 @@ _HEADER_TIMEOUT = Refusal(
 )
 _BODY_TIMEOUT = Refusal(408, "body_timeout", "The body of the request came too slowly.")
 
-
-def _begun(
-    running: Coroutine[Any, Any, None],
-    loop: asyncio.AbstractEventLoop,
-    context: contextvars.Context,
-) -> asyncio.Task[None]:
-    """Return a task that begins at once, where Python can do that."""
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(running, loop=loop, context=context, eager_start=True)
-    return asyncio.Task(running, loop=loop, context=context)
+if sys.version_info >= (3, 12):
+    _begun = partial(asyncio.Task, eager_start=True)
+else:
+    _begun = asyncio.Task
+"""Makes a task that begins at once, where Python can do that."""
 
 
 class HttpProtocol(RequestReader):
@@ -267,7 +262,8 @@ class HttpProtocol(RequestReader):
         if self.guard.drain.active:
             self.guard.observer.drained()
         # not that of the request before, which may have begun this one
-        task = _begun(exchange.run(self._app), self._loop, self._context.copy())
+        running = exchange.run(self._app)
+        task = _begun(running, loop=self._loop, context=self._context.copy())
         if not task.done():
             exchange.task = task
             self.guard.tasks.add(task)
@@ -297,7 +293,8 @@ class HttpProtocol(RequestReader):
         elif self._closing:
             self._end()
         else:
-            self.resume_reading()
+            if self._reading_paused:
+                self.resume_reading()
             if self._phase == BUSY:
                 self._phase, self._since = IDLE, time.perf_counter()
 
@@ -330,8 +327,7 @@ class HttpProtocol(RequestReader):
 
     def _linger(self) -> None:
         """Say that nothing more comes, and throw away what still arrives."""
-        self._deaf = True
-        self._phase, self._since, self._heard = DEAF, time.perf_counter(), 0
+        self._hear_no_more()
         if self.transport.is_closing():
             return
         if self.transport.can_write_eof():
@@ -375,16 +371,19 @@ class HttpProtocol(RequestReader):
 
     def _close_quietly(self, reason: str) -> None:
         self.guard.observer.closed(reason)
-        self._linger_over()
+        self._close()
 
-    def _linger_over(self) -> None:
-        self._deaf = True
-        self._phase, self._since = DEAF, time.perf_counter()
+    def _close(self) -> None:
+        self._hear_no_more()
         self.transport.close()
+
+    def _hear_no_more(self) -> None:
+        self._deaf = True
+        self._phase, self._since, self._heard = DEAF, time.perf_counter(), 0
 
     def shutdown(self) -> None:
         """End when idle, or with the answer that is under way (uvicorn's name)."""
         self._closing = True
         idle = self._phase == IDLE or (self._phase == HEAD and not self._heard)
         if idle and self._active is None:
-            self._linger_over()
+            self._close()

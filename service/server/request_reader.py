@@ -189,12 +189,7 @@ class RequestReader(FlowControlled):
         """
         parser = self._parser
         limits = self.guard.limits()
-        if (
-            len(self._url) > limits.max_target_bytes
-            or len(self._headers) > limits.max_headers
-            or self._header_bytes > limits.max_header_bytes
-        ):
-            check_sizes(len(self._url), len(self._headers), self._header_bytes, limits)
+        check_sizes(len(self._url), len(self._headers), self._header_bytes, limits)
         version = parser.get_http_version()
         method = parser.get_method()
         watched = self._watched
