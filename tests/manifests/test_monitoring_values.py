@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from service.observability.log_lines import json_line
 from tests.support.chart import ROOT, need_tool, only, render
+from tests.support.loki import loki_config, pipeline_stages
 
 FOLDER = ROOT / "helm" / "monitoring"
 CHARTS = os.environ.get("MONITORING_CHARTS", "")
@@ -20,6 +22,9 @@ FILES = {
 }
 REPLACED = {"loki-stack": {"prometheus.alertmanager.persistentVolume"}}
 """Keys that only earlier versions of a chart read; kept for those who have them."""
+
+PASSED_ON = ("alertmanager.config.", "prometheus.alertmanager.config.")
+"""Values that charts pass on as they are; tests/manifests/test_alertmanager.py has them."""
 
 each_file = pytest.mark.parametrize("chart", sorted(FILES))
 
@@ -124,11 +129,67 @@ def test_operator_takes_monitors_of_every_release() -> None:
 
 def test_grafana_and_alloy_know_where_loki_is() -> None:
     """The data source and the shipper name the Service of the Loki release."""
-    (source,) = values("kube-prometheus-stack")["grafana"]["additionalDataSources"]
+    sources = sources_of("kube-prometheus-stack")
     content = values("alloy")["alloy"]["configMap"]["content"]
 
-    assert source["url"] == "http://loki:3100"
-    assert f"{source['url']}/loki/api/v1/push" in content
+    assert sources["Loki"]["url"] == "http://loki:3100"
+    assert f"{sources['Loki']['url']}/loki/api/v1/push" in content
+
+
+def sources_of(chart: str) -> dict[str, dict[str, Any]]:
+    """Return the data sources that our values add, by name."""
+    stack = values(chart)
+    if chart == "kube-prometheus-stack":
+        sources = stack["grafana"]["additionalDataSources"]
+        exemplars = stack["grafana"]["sidecar"]["datasources"]
+        found = exemplars["exemplarTraceIdDestinations"]
+        graph = {"name": found["traceIdLabelName"], **found}
+        prometheus = {"exemplarTraceIdDestinations": [graph]}
+    else:
+        (extra,) = stack["grafana"]["extraObjects"]
+        sources = yaml.safe_load(extra["data"]["tempo-datasource.yaml"])["datasources"]
+        loki = stack["loki"]["datasource"]
+        loki |= {"name": "Loki", "jsonData": yaml.safe_load(loki["jsonData"])}
+        sources.append(loki)
+        prometheus = yaml.safe_load(stack["prometheus"]["datasource"]["jsonData"])
+    sources.append({"name": "Prometheus", "jsonData": prometheus})
+    return {each["name"]: each for each in sources}
+
+
+@pytest.mark.parametrize("chart", ["kube-prometheus-stack", "loki-stack"])
+def test_line_and_point_lead_to_the_trace_and_back(chart: str) -> None:
+    """The link finds the id in a line as it is written, and names the data source."""
+    sources = sources_of(chart)
+    (field,) = sources["Loki"]["jsonData"]["derivedFields"]
+    (point,) = sources["Prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
+    back = sources["Tempo"]["jsonData"]["tracesToLogsV2"]
+    line = json_line({"event": "request", "trace_id": "4bf92f35", "span_id": "00f0"})
+    found = re.search(field["matcherRegex"], line.decode())
+
+    assert found is not None
+    assert found[1] == "4bf92f35"
+    assert field["url"] == "$${__value.raw}"  # a `$` for Grafana's own
+    assert field["datasourceUid"] == point["datasourceUid"] == sources["Tempo"]["uid"]
+    assert point["name"] == "trace_id"
+    assert back["datasourceUid"] == sources["Loki"]["uid"]
+    assert 'trace_id="$${__span.traceId}"' in back["query"]
+
+
+def test_shippers_make_the_level_a_label_and_take_our_time() -> None:
+    """promtail and Alloy do the same with our lines."""
+    cri, match = pipeline_stages()
+    alloy = values("alloy")["alloy"]["configMap"]["content"]
+
+    assert cri == {"cri": {}}
+    assert match["match"]["selector"] == '{app="httpserver"}'
+    assert match["match"]["stages"] == [
+        {"json": {"expressions": {"level": "level", "timestamp": "timestamp"}}},
+        {"timestamp": {"source": "timestamp", "format": "RFC3339Nano"}},
+        {"labels": {"level": None}},
+    ]
+    assert 'expressions = { level = "", timestamp = "" }' in alloy
+    assert 'format = "RFC3339Nano"' in alloy
+    assert 'values = { level = "" }' in alloy
 
 
 def test_readme_names_every_file() -> None:
@@ -255,7 +316,8 @@ def test_every_key_is_one_the_chart_reads(chart: str) -> None:
     unknown = {
         ".".join(path)
         for path in leaves(values(chart))
-        if not knows(Path(CHARTS, chart), path)
+        if not ".".join(path).startswith(PASSED_ON)
+        and not knows(Path(CHARTS, chart), path)
     }
     old = {
         path
@@ -291,3 +353,35 @@ def test_chart_renders_with_our_values(chart: str) -> None:
     assert not kinds & {"PersistentVolumeClaim", "PodSecurityPolicy"}
     assert claims == []
     assert ports == set(node_ports(values(chart)))
+
+
+@pytest.mark.skipif(not CHARTS, reason="MONITORING_CHARTS names no copies of charts")
+def test_loki_of_the_tests_is_configured_as_the_chart_does_it() -> None:
+    """What the tests run Loki with is what the chart makes of our values."""
+    manifests = render(FILES["loki"], chart=Path(CHARTS, "loki"), release="loki")
+    (rendered,) = (
+        yaml.safe_load(each["data"]["config.yaml"])
+        for each in manifests
+        if each["kind"] == "ConfigMap" and "config.yaml" in each["data"]
+    )
+
+    for section, wanted in loki_config("/var/loki").items():
+        if isinstance(wanted, dict):
+            assert wanted.items() <= rendered[section].items(), section
+        else:
+            assert wanted == rendered[section]
+
+
+@pytest.mark.skipif(not CHARTS, reason="MONITORING_CHARTS names no copies of charts")
+def test_classic_promtail_gets_our_stages() -> None:
+    """The chart puts them into its own scrape job."""
+    chart = Path(CHARTS, "loki-stack")
+    manifests = render(FILES["loki-stack"], chart=chart, release="loki")
+    (secret,) = (
+        each["stringData"]["promtail.yaml"]
+        for each in manifests
+        if each["kind"] == "Secret" and "promtail.yaml" in each.get("stringData", {})
+    )
+    (job,) = yaml.safe_load(secret)["scrape_configs"]
+
+    assert job["pipeline_stages"] == pipeline_stages()
