@@ -24,6 +24,7 @@ __all__ = [
     "LATENCY",
     "PAGES",
     "PROBES",
+    "SLOW_ON_PURPOSE",
     "TICKETS",
     "WINDOW",
     "dashboard",
@@ -44,13 +45,11 @@ PAGES = {"5m": 14.4, "1h": 14.4, "30m": 6.0, "6h": 6.0}
 TICKETS = {"2h": 3.0, "1d": 3.0, "6h": 1.0, "3d": 1.0}
 """Burn rates that somebody looks at in the morning: 10 % in 1 d, 10 % in 3 d."""
 
-PROBES = "/livez|/healthz|/readyz|/startupz|/metrics"
-"""Routes that no objective counts."""
+PROBES = "/livez|/healthz|/readyz|/startupz|/latency"
+"""Routes that no objective counts, as in the rules."""
 
-COUNTED = f'{{{SERVICE},route!~"{PROBES}"}}'
-REQUESTS = (
-    f"sum by (namespace, job) (namespace_job_route:http_requests:rate5m{COUNTED})"
-)
+SLOW_ON_PURPOSE = "/delay/.*"
+"""Routes that the objective of latency does not count: as slow as clients ask."""
 
 Panels = Sequence[Builder[models.Panel]]
 
@@ -229,10 +228,15 @@ def _routes() -> Panels:
 
 def _failed(name: str) -> str:
     """Return the share of failed requests over the window, weighed by requests."""
-    # a recorded share without requests is NaN, which would spoil the sum; >= drops it
-    share = f"(namespace_job:slo_{name}_errors:ratio_rate5m{{{SERVICE}}} >= 0)"
-    failed = f"sum_over_time(({share} * on (namespace, job) {REQUESTS})[{WINDOW}:1m])"
-    return f"({failed} / sum_over_time({REQUESTS}[{WINDOW}:1m]))"
+    uncounted = f"{PROBES}|{SLOW_ON_PURPOSE}" if name == "latency" else PROBES
+    counted = f'{SERVICE},route!~"{uncounted}"'
+    requests = (
+        "sum by (namespace, job)"
+        f" (namespace_job_route:http_requests:rate5m{{{counted}}})"
+    )
+    share = f"namespace_job:slo_{name}_errors:ratio_rate5m{{{SERVICE}}}"
+    failed = f"sum_over_time(({share} * on (namespace, job) {requests})[{WINDOW}:1m])"
+    return f"({failed} / sum_over_time({requests}[{WINDOW}:1m]))"
 
 
 def _left(name: str) -> str:

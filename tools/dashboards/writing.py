@@ -1,8 +1,6 @@
 """Writes the dashboards: the same bytes for the same code, so that a test compares."""
 
-import argparse
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tools.dashboards import logs, overview, runtime, slo
+from tools.written import keep
 
 __all__ = ["DASHBOARDS", "FOLDER", "MAY_BE_EMPTY", "main", "render"]
 
@@ -56,18 +55,6 @@ def _json(made: Dashboard) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the files, or only compare them; the result is the exit code."""
-    parser = argparse.ArgumentParser(description="Write the Grafana dashboards.")
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    check = parser.parse_args(arguments).check
-    wanted = render()
-    old = [
-        (path, text)
-        for path, text in wanted.items()
-        if not path.is_file() or path.read_text() != text
-    ]
-    for path, text in old:
-        sys.stdout.write(f"{'old' if check else 'written'}: {path.name}\n")
-        if not check:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-    return 1 if check and old else 0
+    return keep(
+        render(), description="Write the Grafana dashboards.", arguments=arguments
+    )
