@@ -33,6 +33,9 @@ _NAME = "httpserver.access"
 TOGETHER = 0.02
 """Seconds that a line may wait for others, where the last one was not long ago."""
 
+_TRACE = {"trace_id", "span_id"}
+"""Further fields that most lines have where requests are traced."""
+
 _CLASSES = tuple(f"{each}xx" for each in range(10))
 """Classes of statuses: a rare 500 is not lost among the 200s of its route."""
 
@@ -167,13 +170,14 @@ class AccessLog:
 
     def _follow(self, redactor: Redactor) -> None:
         """Look once which of the line's fields are masked: none, as a rule."""
-        names = {*self._bound, *_Line._fields}
+        names = {*self._bound, *_Line._fields, *_TRACE}
         self._hidden = frozenset(each for each in names if redactor.hides(each))
         self._redactor = redactor
 
     def _rendered(self, handler: LineHandler, line: _Line) -> bytes:
         path = line.path
-        plain = handler.as_json and not line.extra and not self._hidden
+        known = not line.extra or line.extra.keys() == _TRACE
+        plain = handler.as_json and known and not self._hidden
         if plain and path.isprintable() and path.isascii():
             written = self._short_way(line)
             if len(written) <= LONGEST:
@@ -185,15 +189,17 @@ class AccessLog:
         lead = self._leads.get((line.method, line.route))
         if lead is None:
             lead = self._remembered(line.method, line.route)
-        return b'{"timestamp":"%b",%b%b,"status":%d,"duration":%.6f,%b' % (
+        traced = b"," + orjson.dumps(line.extra)[1:-1] if line.extra else b""
+        return b'{"timestamp":"%b",%b%b,"status":%d,"duration":%.6f,%b%b}' % (
             timestamp(line.time).encode(),
             lead,
             orjson.dumps(line.path),
             line.status,
             line.duration,
-            b'"bytes":%d,"client":%b,"request_id":"%b"}'
+            b'"bytes":%d,"client":%b,"request_id":"%b"'
             # an id is taken only when nothing in it needs to be escaped
             % (line.bytes, orjson.dumps(line.client), line.request_id.encode()),
+            traced,
         )
 
     def _remembered(self, method: str, route: str) -> bytes:

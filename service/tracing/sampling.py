@@ -21,8 +21,6 @@ __all__ = ["DrawnIds", "Share", "UnsampledSpan", "parent_based"]
 _LOW = (1 << 64) - 1
 """Bits of a trace's id that decide."""
 
-_UNSAMPLED = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
-
 
 class Share(TraceIdRatioBased):
     """
@@ -74,26 +72,21 @@ class UnsampledSpan(NonRecordingSpan):
 
     Args:
         trace_id: Id of the trace.
-        flags: What the caller has set; random ids without.
-        state: What vendors have added.
     """
 
-    def __init__(
-        self,
-        trace_id: int,
-        *,
-        flags: TraceFlags = _UNSAMPLED,
-        state: TraceState | None = None,
-    ) -> None:
+    flags = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
+    state: TraceState | None = None
+
+    def __init__(self, trace_id: int) -> None:
         self.trace_id = trace_id
         self.span_id = random.getrandbits(64)
-        self._flags = flags
-        self._state = state
 
     @classmethod
     def below(cls, caller: SpanContext) -> Self:
         """Return the span of a request whose caller has decided."""
-        return cls(caller.trace_id, flags=caller.trace_flags, state=caller.trace_state)
+        span = cls(caller.trace_id)
+        span.flags, span.state = caller.trace_flags, caller.trace_state
+        return span
 
     @override
     def get_span_context(self) -> SpanContext:
@@ -101,6 +94,6 @@ class UnsampledSpan(NonRecordingSpan):
             self.trace_id,
             self.span_id,
             is_remote=False,
-            trace_flags=self._flags,
-            trace_state=self._state,
+            trace_flags=self.flags,
+            trace_state=self.state,
         )
