@@ -27,7 +27,11 @@ def documented() -> dict[str, tuple[str, set[str]]]:
 def exported():
     """Type and labels of each metric of the service, by name."""
     settings = Settings.model_validate(
-        {"server": {"tls": {"enabled": True}}, "sms": sms_section()}
+        {
+            "server": {"tls": {"enabled": True}},
+            "sms": sms_section(),
+            "tracing": {"exporter": "console"},
+        }
     )
     service = create_service(SettingsStore.of(settings))
     metrics = service.metrics
