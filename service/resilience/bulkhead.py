@@ -9,6 +9,10 @@ compartment from the next.
 from types import TracebackType
 from typing import Self
 
+from typing_extensions import override
+
+from service.resilience.guarding import Guard
+
 __all__ = ["Bulkhead", "BulkheadFull"]
 
 
@@ -16,9 +20,10 @@ class BulkheadFull(Exception):
     """There is no room; come again later."""
 
 
-class Bulkhead:
+class Bulkhead(Guard):
     """
-    Room for so many calls at a time: `with bulkhead: …`, or `try_enter` and `leave`.
+    Room for so many calls at a time: `with bulkhead: …`, a decorator, or `try_enter`
+    and `leave`.
 
     Args:
         limit: Most that may be in flight, >= 1; it may be changed at any time, and what
@@ -53,6 +58,11 @@ class Bulkhead:
     def leave(self) -> None:
         """Give the room back."""
         self.in_flight -= 1
+
+    @override
+    def guarded(self) -> Self:
+        """Return the block around one call, which is the bulkhead itself."""
+        return self
 
     def __enter__(self) -> Self:
         if not self.try_enter():

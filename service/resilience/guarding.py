@@ -25,6 +25,8 @@ T = TypeVar("T")
 class Guard(ABC):
     """A pattern that lets a call in, or raises, and sees what comes of it."""
 
+    __slots__ = ()
+
     @abstractmethod
     def guarded(self) -> AbstractContextManager[object]:
         """Return the block around one call."""

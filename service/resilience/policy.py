@@ -14,7 +14,7 @@ An open circuit and a full bulkhead are not retried unless `retry.retry_on` says
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from service.resilience.bulkhead import Bulkhead
 from service.resilience.circuit_breaker import CircuitBreaker
 from service.resilience.fallback import Fallback
+from service.resilience.guarding import Guard
 from service.resilience.hedge import Hedge
 from service.resilience.retry import Retry
 from service.resilience.timeout import timeout
@@ -88,12 +89,7 @@ class Policy:
     async def _attempt(
         self, function: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any
     ) -> T:
-        with (
-            contextlib.nullcontext()
-            if self.breaker is None
-            else self.breaker.guarded(),
-            self.bulkhead or contextlib.nullcontext(),
-        ):
+        with _passed(self.breaker), _passed(self.bulkhead):
             async with _within(self.attempt_timeout):
                 if self.hedge is None:
                     return await function(*args, **kwargs)
@@ -102,3 +98,7 @@ class Policy:
 
 def _within(seconds: float | None) -> AbstractAsyncContextManager[None]:
     return contextlib.nullcontext() if seconds is None else timeout(seconds)
+
+
+def _passed(guard: Guard | None) -> AbstractContextManager[object]:
+    return contextlib.nullcontext() if guard is None else guard.guarded()

@@ -69,3 +69,22 @@ def test_bulkhead_never_holds_more_than_its_limit(limit, turns):
 
     assert most <= limit
     assert bulkhead.in_flight == 0
+
+
+async def test_decorated_functions_share_the_room():
+    """Coroutine and plain ones alike."""
+    bulkhead = Bulkhead(1)
+
+    @bulkhead
+    async def outer():
+        return inner()
+
+    @bulkhead
+    def inner():
+        return "never"
+
+    with pytest.raises(BulkheadFull):
+        await outer()
+    assert bulkhead.in_flight == 0
+    with pytest.raises(BulkheadFull):
+        await bulkhead.call(outer)
