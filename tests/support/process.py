@@ -25,6 +25,10 @@ class ServiceProcess:
     Args:
         arguments: Command line after `python -m`.
         environment: Variables besides those of the test run.
+
+    Attributes:
+        log: The lines of standard output, as the JSON that they are.
+        written: The same lines as they came.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class ServiceProcess:
             text=True,
         )
         self.log: list[dict[str, Any]] = []
+        self.written: list[str] = []
         self.ports: dict[str, int] = {}
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -96,6 +101,7 @@ class ServiceProcess:
         with contextlib.suppress(ValueError):
             for text in self.process.stdout or ():
                 line = json.loads(text)
+                self.written.append(text)
                 self.log.append(line)
                 self._lines.put(line)
         self._lines.put(None)

@@ -4,15 +4,19 @@ import json
 import re
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from service.observability.access_log import AccessLog
 from service.observability.log_lines import LONGEST
+from service.observability.log_metrics import LogMetrics
+from service.observability.log_sampling import LogSampling
 from service.observability.logging import get_logger
-from service.settings import LogSettings
+from service.settings import LogSettings, SamplingSettings
 from tests.support.log import logged
 
 DOCUMENT = Path("docs/logging.md").read_text(encoding="utf-8")
 
-EVENT, ACCESS = re.findall(r"```json\n(.*)\n```", DOCUMENT)
+EVENT, FLOOD, ACCESS = re.findall(r"```json\n(.*)\n```", DOCUMENT)
 
 LEAD = ("timestamp", "level", "logger", "event")
 
@@ -34,6 +38,29 @@ def test_examples_are_what_is_written_byte_for_byte():
     assert without_time(log.text) == without_time(f"{EVENT}\n{ACCESS}\n")
     (text,) = re.findall(r"```text\n(.*\n)```", DOCUMENT)
     assert without_time(console.text) == without_time(text)
+
+
+async def test_line_that_ends_a_flood_is_as_shown(log):
+    """Its keys and their order, and what it names."""
+    shown = {k: v for k, v in json.loads(ACCESS).items() if k not in LEAD}
+    sampling = LogSampling(
+        SamplingSettings(first=1, then_every=0), LogMetrics(CollectorRegistry())
+    )
+    await sampling.start()
+    access = AccessLog()
+    for _ in range(49):
+        access.write(**shown | {"route": "/hello", "status": 204})
+    await access.stop()
+    await sampling.stop()
+
+    assert without_time(log.text.splitlines()[-1]) == without_time(FLOOD)
+
+
+def test_defaults_of_redaction_are_as_shown():
+    """The words that are masked without a setting."""
+    (shown,) = re.findall(r"redact: \[(.*)\]", DOCUMENT)
+
+    assert shown.split(", ") == LogSettings().redact
 
 
 def test_table_has_the_keys_of_the_access_line():
