@@ -115,51 +115,22 @@ def create_service(
         limits=lambda: store.current.probes,
         stalled_for=lambda: time.monotonic() - lag.heartbeat,
     )
-    features = _features(
-        Core(
-            store=store,
-            metrics=metrics,
-            health=health,
-            version=__version__,
-            multiprocess_dir=multiprocess_dir,
-            part_names=tuple(map(_part_name, FEATURES)),
-        )
-    )
+    features = _features(store, metrics, health, multiprocess_dir)
     log = AccessLog()
-    sampling = LogSampling(settings.log.sampling, metrics.log)
-    store.subscribe(lambda _old, new: sampling.adapt(new.log.sampling))
     tracing = _tracing(store, metrics)
-    # stops last: it tells what was left out of the others' lines
-    parts: list[Part] = [sampling, log, *([tracing.part] if tracing else []), lag]
+    # what stops last tells what was left out of the others' lines
+    parts: list[Part] = [_sampling(store, metrics), log]
+    parts += [*([tracing.part] if tracing else []), lag]
     certificates = _certificates(store, metrics)
-    if certificates is not None:
-        parts.append(certificates)
-    if settings.metrics.sample:
-        parts.append(SampleMetrics(metrics))
+    parts += [certificates] if certificates else []
+    parts += [SampleMetrics(metrics)] if settings.metrics.sample else []
     parts += [part for feature in features for part in feature.parts]
     health.checks = _checks(parts) | (checks or {})
-    typed = TypedRoutes(
-        title=settings.server.name,
-        version=__version__,
-        docs_url=None,
-        redoc_url=None,
-        telemetry=_NO_TELEMETRY,
-    )
-    app = Application(
-        filters=_filters(store, metrics, log, tracing, features),
-        body_limit=lambda: store.current.server.max_body_bytes,
-        trailing_slash=settings.server.trailing_slash,
-        websocket=typed.api,
-    )
-    app.add(*probe_routes(health, verbose=False))
-    app.add(*(route for feature in features for route in feature.routes))
-    app.add(*typed.routes())
-    typed.describe(app.routes)
-    admin = _admin(health, metrics)
-    admin.add(*(route for feature in features for route in feature.admin_routes))
+    typed = _typed(settings.server.name)
+    chain = _filters(store, metrics, log, tracing, features)
     return Service(
-        app=app,
-        admin=admin,
+        app=_main(store, health, features, chain, typed),
+        admin=_admin(health, metrics, features),
         typed=typed,
         health=health,
         metrics=metrics,
@@ -201,6 +172,13 @@ def _certificates(store: SettingsStore, metrics: Metrics) -> Certificates | None
     return Certificates(tls, metrics=TlsMetrics(metrics.registry))
 
 
+def _sampling(store: SettingsStore, metrics: Metrics) -> LogSampling:
+    """Return the part that leaves lines of floods out of the log."""
+    sampling = LogSampling(store.current.log.sampling, metrics.log)
+    store.subscribe(lambda _old, new: sampling.adapt(new.log.sampling))
+    return sampling
+
+
 def _tracing(store: SettingsStore, metrics: Metrics) -> "Tracing | None":
     """Return what traces requests, where they are traced."""
     if store.current.tracing.exporter == "none":
@@ -211,8 +189,18 @@ def _tracing(store: SettingsStore, metrics: Metrics) -> "Tracing | None":
     return tracing(store, metrics)
 
 
-def _features(core: Core) -> list[Feature]:
+def _features(
+    store: SettingsStore, metrics: Metrics, health: Health, shared: Path | None
+) -> list[Feature]:
     """Return what each feature adds, its routes marked with its name."""
+    core = Core(
+        store=store,
+        metrics=metrics,
+        health=health,
+        version=__version__,
+        multiprocess_dir=shared,
+        part_names=tuple(map(_part_name, FEATURES)),
+    )
     return [_named(name, import_module(name).feature(core)) for name in FEATURES]
 
 
@@ -267,8 +255,40 @@ def _logged(store: SettingsStore) -> Callable[[RequestContext], bool]:
     return wanted
 
 
-def _admin(health: Health, metrics: Metrics) -> Application:
-    """Return the application of the admin port: probes and metrics."""
+def _typed(title: str) -> TypedRoutes:
+    """Return FastAPI's side; the pages of its documentation are ours."""
+    return TypedRoutes(
+        title=title,
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=_NO_TELEMETRY,
+    )
+
+
+def _main(
+    store: SettingsStore,
+    health: Health,
+    features: list[Feature],
+    chain: list[Filter],
+    typed: TypedRoutes,
+) -> Application:
+    """Return the application of the main port: all that clients ask for."""
+    app = Application(
+        filters=chain,
+        body_limit=lambda: store.current.server.max_body_bytes,
+        trailing_slash=store.current.server.trailing_slash,
+        websocket=typed.api,
+    )
+    app.add(*probe_routes(health, verbose=False))
+    app.add(*(route for feature in features for route in feature.routes))
+    app.add(*typed.routes())
+    typed.describe(app.routes)
+    return app
+
+
+def _admin(health: Health, metrics: Metrics, features: list[Feature]) -> Application:
+    """Return the application of the admin port: probes, metrics, control."""
     app = Application(
         filters=[
             filters.request_id,
@@ -286,4 +306,5 @@ def _admin(health: Health, metrics: Metrics) -> Application:
 
     app.add(*probe_routes(health, verbose=True))
     app.add(Route(path="/metrics", handler=scrape, probe=True))
+    app.add(*(route for feature in features for route in feature.admin_routes))
     return app
