@@ -117,8 +117,6 @@ class AccessLog:
             request_id: Request id.
             extra: Further fields, such as the ids of a trace.
         """
-        if not self._logger.isEnabledFor(logging.INFO):
-            return
         line = _Line(
             time.time(),
             method,
@@ -148,7 +146,7 @@ class AccessLog:
         """Write what has come since the last time."""
         lines, self._pending = self._pending, []
         self._written_at = time.monotonic()
-        if not lines:
+        if not lines or not self._logger.isEnabledFor(logging.INFO):
             return
         handler = line_handler()
         if handler is None:
@@ -196,9 +194,8 @@ class AccessLog:
             orjson.dumps(line.path),
             line.status,
             line.duration,
-            b'"bytes":%d,"client":%b,"request_id":"%b"'
-            # an id is taken only when nothing in it needs to be escaped
-            % (line.bytes, orjson.dumps(line.client), line.request_id.encode()),
+            b'"bytes":%d,"client":%b,"request_id":%b'
+            % (line.bytes, orjson.dumps(line.client), orjson.dumps(line.request_id)),
             traced,
         )
 

@@ -87,6 +87,7 @@ class RequestContext:
     finished = False
     handler: Callable[["RequestContext"], Awaitable[Response]]
     _body: bytes | None = None
+    _raw: dict[bytes, bytes] | None = None
     _headers: Headers | None = None
     _query: QueryParams | None = None
 
@@ -125,11 +126,10 @@ class RequestContext:
         return self._headers
 
     def raw_header(self, name: bytes) -> bytes | None:
-        """Return the first value of *name* (lower case) without making a mapping."""
-        for key, value in self.scope["headers"]:
-            if key == name:
-                return bytes(value)
-        return None
+        """Return the first value of *name* (lower case)."""
+        if self._raw is None:
+            self._raw = dict(reversed(self.scope["headers"]))
+        return self._raw.get(name)
 
     @property
     def query(self) -> QueryParams:

@@ -6,7 +6,8 @@ Both look once the answer is sent, so that status and size are those of the wire
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from service.server.application import Filter
 from service.server.around import Around
@@ -68,7 +69,10 @@ def access_log(
 
     def log(ctx: RequestContext) -> None:
         if wanted(ctx):
-            write(
+            # most have no trace, and a call with ** costs several times as much
+            trace: Mapping[str, Any] = ctx.trace
+            line = partial(write, **trace) if trace else write
+            line(
                 method=ctx.method,
                 route=ctx.route,
                 path=ctx.path,
@@ -77,7 +81,6 @@ def access_log(
                 bytes=ctx.bytes_sent,
                 client=ctx.client,
                 request_id=ctx.request_id,
-                **ctx.trace,
             )
 
     return Around(leave=log)
@@ -85,22 +88,24 @@ def access_log(
 
 def measure(http: Observe) -> Filter:
     """Return the filter that measures each request under its route's template."""
-    begin = http.begin
+
+    def begin(_ctx: RequestContext) -> None:
+        http.begin()
 
     def end(ctx: RequestContext) -> None:
+        length = ctx.raw_header(b"content-length")
         http.end(
             method=ctx.method,
             route=ctx.route or "unmatched",
             status=ctx.status or STATUS_CLIENT_GONE,
             duration=time.perf_counter() - ctx.began,
-            request_bytes=0 if ctx.method == "GET" else _announced(ctx),
+            request_bytes=0 if length is None else _number(length),
             response_bytes=ctx.bytes_sent,
             exemplar=ctx.exemplar,
         )
 
-    return Around(lambda _ctx: begin(), end)
+    return Around(begin, end)
 
 
-def _announced(ctx: RequestContext) -> int:
-    length = ctx.raw_header(b"content-length")
-    return int(length) if length is not None and length.isdigit() else 0
+def _number(length: bytes) -> int:
+    return int(length) if length.isdigit() else 0
