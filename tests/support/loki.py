@@ -31,10 +31,17 @@ FIVE_MINUTES = 300
 
 
 class Loki:
-    """A Loki server, by its URL."""
+    """
+    A Loki server, by its URL.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: Where it is.
+        timeout: Seconds that an answer may take.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 15) -> None:
         self.url = url
+        self._timeout = timeout
 
     def lines(self, query: str) -> list[tuple[dict[str, str], str]]:
         """Return labels and text of each line of the last five minutes."""
@@ -57,7 +64,7 @@ class Loki:
         answer = httpx2.get(
             f"{self.url}/loki/api/v1/{path}",
             params={"query": query, "limit": "1000", **parameters},
-            timeout=15,
+            timeout=self._timeout,
         )
         if answer.status_code != 200:
             raise AssertionError(f"{query}: {answer.status_code} {answer.text}")
@@ -88,6 +95,7 @@ def loki_config(folder: str, **server: Any) -> dict[str, Any]:
     }
     return {
         "auth_enabled": values["auth_enabled"],
+        "analytics": values["analytics"],
         "common": {
             "path_prefix": folder,
             "storage": {values["storage"]["type"]: disk},
@@ -187,7 +195,9 @@ def _process(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _await_answer(loki: Loki, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until a question is answered; `/ready` would take 15 s more."""
+    """Wait until a question is answered; `/ready` would take 15 s more, and the
+    first questions, asked before there is anybody to answer them, wait for 10 s."""
+    loki = Loki(loki.url, timeout=1)
     end = time.monotonic() + 60
     while time.monotonic() < end:
         if process.poll() is not None:
