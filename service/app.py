@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service import __version__
+from service.applications import (
+    admin_application,
+    main_application,
+    typed_routes,
+)
 from service.config import SettingsStore
 from service.feature import Core, Feature
 from service.observability.access_log import AccessLog
@@ -29,10 +34,8 @@ from service.server.cors import cors
 from service.server.delivery import deliver
 from service.server.lifecycle import Phase
 from service.server.parts import CheckedPart, Part
-from service.server.probes import Check, Health, probe_routes
+from service.server.probes import Check, Health
 from service.server.recording import access_log, measure
-from service.server.responses import Response
-from service.server.routes import Route
 from service.server.typed_routes import TypedRoutes
 from service.settings import Settings
 
@@ -47,9 +50,6 @@ FEATURES = (
     "service.web",
 )
 """Packages whose function `feature` adds to the service, in this order."""
-
-_NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False}
-"""FastAPI's own would make a second span of each request; ours knows every route."""
 
 __all__ = ["FEATURES", "Service", "create_app", "create_service", "metrics_push"]
 
@@ -126,11 +126,11 @@ def create_service(
     parts += [SampleMetrics(metrics)] if settings.metrics.sample else []
     parts += [part for feature in features for part in feature.parts]
     health.checks = _checks(parts) | (checks or {})
-    typed = _typed(settings.server.name)
+    typed = typed_routes(settings.server.name)
     chain = _filters(store, metrics, log, tracing, features)
     return Service(
-        app=_main(store, health, features, chain, typed),
-        admin=_admin(health, metrics, features),
+        app=main_application(store, health, features, chain, typed),
+        admin=admin_application(health, metrics, features),
         typed=typed,
         health=health,
         metrics=metrics,
@@ -253,58 +253,3 @@ def _logged(store: SettingsStore) -> Callable[[RequestContext], bool]:
         return log.access and (log.probes or not ctx.probe)
 
     return wanted
-
-
-def _typed(title: str) -> TypedRoutes:
-    """Return FastAPI's side; the pages of its documentation are ours."""
-    return TypedRoutes(
-        title=title,
-        version=__version__,
-        docs_url=None,
-        redoc_url=None,
-        telemetry=_NO_TELEMETRY,
-    )
-
-
-def _main(
-    store: SettingsStore,
-    health: Health,
-    features: list[Feature],
-    chain: list[Filter],
-    typed: TypedRoutes,
-) -> Application:
-    """Return the application of the main port: all that clients ask for."""
-    app = Application(
-        filters=chain,
-        body_limit=lambda: store.current.server.max_body_bytes,
-        trailing_slash=store.current.server.trailing_slash,
-        websocket=typed.api,
-    )
-    app.add(*probe_routes(health, verbose=False))
-    app.add(*(route for feature in features for route in feature.routes))
-    app.add(*typed.routes())
-    typed.describe(app.routes)
-    return app
-
-
-def _admin(health: Health, metrics: Metrics, features: list[Feature]) -> Application:
-    """Return the application of the admin port: probes, metrics, control."""
-    app = Application(
-        filters=[
-            filters.request_id,
-            deliver,
-            filters.security_headers(),
-        ],
-        body_limit=lambda: 0,
-    )
-
-    async def scrape(ctx: RequestContext) -> Response:
-        body, media_type = metrics.render(
-            ctx.headers.get("accept", ""), names=ctx.query.getlist("name[]")
-        )
-        return Response(body, media_type=media_type)
-
-    app.add(*probe_routes(health, verbose=True))
-    app.add(Route(path="/metrics", handler=scrape, probe=True))
-    app.add(*(route for feature in features for route in feature.admin_routes))
-    return app
