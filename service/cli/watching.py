@@ -1,13 +1,14 @@
 """`httpserver top`."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from service.cli.output import complain, terminal_width, write
+from service.cli.output import complain, write
 
 if TYPE_CHECKING:
     from service.top.fleet import Fleet, Look
@@ -17,7 +18,7 @@ __all__ = ["top"]
 HERE = "http://127.0.0.1:9090/metrics"
 
 PIPE_WIDTH = 100
-"""Columns of what goes to no terminal."""
+"""Columns of what goes to no terminal, unless COLUMNS says otherwise."""
 
 
 def top(
@@ -68,23 +69,25 @@ def top(
     title = names[0] if len(names) == 1 else "httpserver"
     order = Order(sort)
     if not (once or as_json) and _live():
-        watching.watch(
-            fleet, title=title, interval=interval, order=order, refuse=_refuse
-        )
+        refused = watching.watch(fleet, title=title, interval=interval, order=order)
+        if refused:
+            _refuse(refused, 2)
         return
-
-    def show(look: "Look") -> None:
+    for number, look in enumerate(watching.looks(fleet, interval)):
+        if not number:
+            if look.wrong:
+                _refuse(look, 2)
+            continue
         if once and not look.answered:
-            _tell(look)
-            raise typer.Exit(1)
+            _refuse(look, 1)
         if as_json:
             write(watching.as_json(look, order=order))
+        else:
+            width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
+            text = watching.as_text(look, title=title, width=width, order=order)
+            write(text if once else f"{text}\n")
+        if once:
             return
-        width = terminal_width() or PIPE_WIDTH
-        text = watching.as_text(look, title=title, width=width, order=order)
-        write(text if once else text + "\n")
-
-    watching.looks(fleet, interval, show=show, once=once, refuse=_refuse)
 
 
 def _fleet(urls: list[str], ca: Path | None) -> tuple[list[str], "Fleet"]:
@@ -105,13 +108,8 @@ def _live() -> bool:
     return terminal and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
 
-def _refuse(look: "Look") -> None:
-    """Exit with 2 when somebody answers who has no metrics."""
-    if look.wrong:
-        _tell(look)
-        raise typer.Exit(2)
-
-
-def _tell(look: "Look") -> None:
+def _refuse(look: "Look", code: int) -> NoReturn:
+    """Tell what is wrong, and exit with *code*."""
     for url, why in look.problems.items():
         complain(f"{url}: {why}")
+    raise typer.Exit(code)

@@ -107,7 +107,7 @@ def overview(changes: Sequence[Change], *, clock: float) -> Overview:
     started = _values(changes, "process_start_time_seconds")
     rate = sum(statuses.values())
     return Overview(
-        versions=sorted(_labels(changes, "httpserver_build_info", "version")),
+        versions=sorted({*_labels(changes, "httpserver_build_info", "version")}),
         phases=dict(Counter(_labels(changes, "httpserver_lifecycle_phase", "phase"))),
         uptime=max(0.0, clock - max(started)) if started else None,
         rate=rate,

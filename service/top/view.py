@@ -1,14 +1,14 @@
 """
 The overview as lines and a table, for a terminal of any width, or for a pipe.
 
-What does not fit is left out by its importance: columns from the right, then routes
-from the bottom. All text of the service goes through `plain`, so that a label can't
-steer the terminal.
+What does not fit is left out by its importance: columns, routes from the bottom, the
+last lines above them. All text of the service goes through `plain`, so that a label
+can't steer the terminal.
 """
 
 from collections.abc import Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +16,7 @@ from service.top.fleet import Look
 from service.top.overview import Order, Overview, RouteRow, sorted_routes
 from service.top.words import (
     bytes_text,
+    count_text,
     duration_text,
     number_text,
     percent_text,
@@ -29,8 +30,21 @@ __all__ = ["render"]
 GAP = "   "
 """Between two figures of a line."""
 
-FIXED = "\u00a0"
-"""A space at which no line is broken: a figure stays with its name."""
+NAME = 10
+"""Columns of the name of a line; figures that do not fit go below, indented as far."""
+
+Figure = tuple[str, str]
+"""A text that is kept together, and its style."""
+
+Line = tuple[str, Sequence[Figure]]
+"""What the figures tell of, and they."""
+
+KEPT_LINES = 2
+"""Who is watched and the requests are shown on the smallest terminal."""
+
+TABLE_LINES = 6
+"""Lines that the table should have at least: an empty one, heading, two routes, how
+many more there are, and the keys."""
 
 COLUMNS = (
     ("req/s", 9, 0),
@@ -71,121 +85,119 @@ def render(
         ascii_only: Whether the terminal shows nothing else.
     """
     bars = sparkline(list(history), min(SPARK, width // 3), ascii_only=ascii_only)
-    above: list[RenderableType] = [*_lines(look, title, bars), Text()]
-    below = [Text(hint, style="dim")] if hint else []
+    above = _above(_lines(look, title, bars), width, height)
+    below = [Text(hint, "dim", no_wrap=True, overflow="ellipsis")] if hint else []
+    if not look.answered:
+        return Group(*above, Text(), *below)
     rows = sorted_routes(look.overview.routes, order)
-    left = None
+    room = len(rows)
     if height is not None:
-        left = max(0, height - _height([*above, *below], width) - 1)
-    shown = rows if left is None or len(rows) <= left else rows[: max(0, left - 1)]
-    parts = [*above, _table(shown, order, width)] if rows else above
+        room = max(0, height - len(above) - len(below) - 2)
+    shown = rows if len(rows) <= room else rows[: max(0, room - 1)]
+    more: list[RenderableType] = []
     if len(shown) < len(rows):
-        parts.append(Text(f"and {len(rows) - len(shown)} more routes", style="dim"))
-    return Group(*parts, *below)
-
-
-def _height(parts: Sequence[RenderableType], width: int) -> int:
-    console = Console(width=width, color_system=None)
-    return sum(len(console.render_lines(each, pad=False)) for each in parts)
+        more.append(Text(f"and {len(rows) - len(shown)} more routes", "dim"))
+    return Group(*above, Text(), _table(shown, order, width), *more, *below)
 
 
 # -- the lines above the table -----------------------------------------------
 
 
-def _lines(look: Look, title: str, bars: str) -> list[Text]:
-    now = look.overview
-    lines = [_head(look, title)]
-    lines += [
-        _line("lost", [(url, why)], "bold red") for url, why in look.problems.items()
-    ]
-    if not look.answered:
-        return lines
-    return [*lines, *_requests(now, bars), _protection(now), _process(now)]
+def _above(lines: list[Line], width: int, height: int | None) -> list[Text]:
+    """Return *lines*, without the last ones where the table would have no room."""
+    fitted = [_fit(each, width) for each in lines]
+    while height is not None and len(fitted) > KEPT_LINES:
+        if sum(map(len, fitted)) + TABLE_LINES <= height:
+            break
+        fitted.pop()
+    return [text for line in fitted for text in line]
 
 
-def _head(look: Look, title: str) -> Text:
+def _fit(line: Line, width: int) -> list[Text]:
+    """Return a name and its figures in as many lines as the width makes them."""
+    name, figures = line
+    lines = [Text(name.ljust(NAME) if name else "", "dim")]
+    for text, style in figures:
+        last = lines[-1]
+        gap = GAP if len(last) > (NAME if name else 0) else ""
+        if gap and len(last) + len(gap) + len(text) > width:
+            lines.append(Text(" " * (NAME if name else 0)))
+            gap = ""
+        lines[-1].append(gap).append(text, f"not dim {style}")
+    for each in lines:
+        each.no_wrap, each.overflow = True, "ellipsis"
+    return lines
+
+
+def _lines(look: Look, title: str, bars: str) -> list[Line]:
     now = look.overview
-    line = Text(plain(title), style="bold", overflow="fold")
+    lines: list[Line] = [("", _head(look, title))]
+    for url, why in look.problems.items():
+        lines.append(("lost", [(plain(url), "red"), (plain(why), "bold red")]))
+    if look.answered:
+        lines += [
+            ("requests", _requests(now, bars)),
+            ("statuses", _statuses(now)),
+            ("refused", _refused(now)),
+            ("process", _process(now)),
+        ]
+    return lines
+
+
+def _head(look: Look, title: str) -> list[Figure]:
+    now = look.overview
+    figures = [(plain(title), "bold")]
     if look.replicas > 1:
-        line.append(f"{GAP}{look.answered} of {look.replicas} replicas")
+        figures.append((f"{look.answered} of {look.replicas} replicas", ""))
     if not look.answered:
-        return line
+        return figures
     if now.versions:
-        line.append(GAP + _joined("version", ", ".join(map(plain, now.versions))))
+        figures.append((f"version {', '.join(map(plain, now.versions))}", ""))
     for phase, count in now.phases.items():
         style = "green" if phase == "ready" else "yellow"
-        text = plain(phase) if look.replicas == 1 else _joined(plain(phase), str(count))
-        line.append(GAP).append(text, style)
-    return line.append(GAP + _joined("up", uptime_text(now.uptime)))
+        many = f" {count}" if look.replicas > 1 else ""
+        figures.append((plain(phase) + many, style))
+    return [*figures, (f"up {uptime_text(now.uptime)}", "")]
 
 
-def _requests(now: Overview, bars: str) -> list[Text]:
-    limit = number_of(now.in_flight_limit)
-    in_flight = number_of(now.in_flight) + (
-        f" of {limit}" if now.in_flight_limit else ""
-    )
-    first = _line(
-        "requests",
-        [("", f"{number_text(now.rate)}/s"), ("in flight", in_flight)],
-    )
-    if bars:
-        first.append(GAP + bars, "cyan")
-    first.append(GAP)
-    style = "bold red" if now.errors else ""
-    first.append(_joined("errors", percent_text(now.errors)), style)
-    rates = [
-        (status, f"{number_text(rate)}/s")
-        for status, rate in now.statuses.items()
-        if rate
+def _requests(now: Overview, bars: str) -> list[Figure]:
+    limit = f" of {count_text(now.in_flight_limit)}" if now.in_flight_limit else ""
+    return [
+        (f"{number_text(now.rate)}/s", "bold"),
+        *([(bars, "cyan")] if bars else []),
+        (f"errors {percent_text(now.errors)}", "bold red" if now.errors else ""),
+        (f"in flight {count_text(now.in_flight)}{limit}", ""),
     ]
-    return [first, _line("statuses", rates or [("", "none")])]
 
 
-def _protection(now: Overview) -> Text:
-    refused = [
-        (reason, f"{number_text(rate)}/s")
-        for reason, rate in now.refusals.items()
-        if rate
+def _statuses(now: Overview) -> list[Figure]:
+    rates = {status: rate for status, rate in now.statuses.items() if rate}
+    return [
+        (f"{plain(status)} {number_text(rate)}/s", "red" if status >= "5" else "")
+        for status, rate in rates.items()
+    ] or [("none", "")]
+
+
+def _refused(now: Overview) -> list[Figure]:
+    rates = {reason: rate for reason, rate in now.refusals.items() if rate}
+    shed = [
+        (f"{plain(why)} {number_text(each)}/s", "yellow") for why, each in rates.items()
     ]
-    style = "yellow" if refused or now.throttled else ""
-    return _line(
-        "refused",
-        [
-            *(refused or [("overload", "0.0/s")]),
-            ("throttled", f"{number_text(now.throttled)}/s"),
-        ],
-        style,
-    )
-
-
-def _process(now: Overview) -> Text:
-    figures = [
-        ("CPU", percent_text(now.cpu)),
-        ("memory", bytes_text(now.resident_bytes)),
-        ("loop lag p99", duration_text(now.loop_lag_p99)),
-        ("connections", number_of(now.connections)),
-        ("open files", number_of(now.open_files)),
+    throttled = f"throttled {number_text(now.throttled)}/s"
+    return [
+        *(shed or [("overload 0.0/s", "")]),
+        (throttled, "yellow" if now.throttled else ""),
     ]
-    return _line("process", figures)
 
 
-def number_of(value: float | None) -> str:
-    """Return a whole number."""
-    return "-" if value is None else f"{value:,.0f}"
-
-
-def _line(name: str, figures: Sequence[tuple[str, str]], style: str = "") -> Text:
-    """Return a name, and figures that stay with their names when the line breaks."""
-    line = Text(f"{name:9} ", style="dim")
-    for at, (what, value) in enumerate(figures):
-        line.append(GAP if at else "").append(
-            _joined(plain(what), plain(value)), f"not dim {style}"
-        )
-    return line
-
-
-def _joined(name: str, value: str) -> str:
-    return f"{name} {value}".strip().replace(" ", FIXED)
+def _process(now: Overview) -> list[Figure]:
+    return [
+        (f"CPU {percent_text(now.cpu)}", ""),
+        (f"memory {bytes_text(now.resident_bytes)}", ""),
+        (f"loop lag p99 {duration_text(now.loop_lag_p99)}", ""),
+        (f"connections {count_text(now.connections)}", ""),
+        (f"open files {count_text(now.open_files)}", ""),
+    ]
 
 
 # -- the table ---------------------------------------------------------------

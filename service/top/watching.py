@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from rich.console import Console
@@ -40,8 +40,7 @@ def as_text(look: Look, *, title: str, width: int, order: Order) -> str:
     console = Console(width=width, color_system=None, force_terminal=False)
     with console.capture() as captured:
         console.print(render(look, title=title, width=width, order=order))
-    lines = captured.get().replace("\u00a0", " ").splitlines()
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 def as_json(look: Look, *, order: Order) -> str:
@@ -56,38 +55,22 @@ def as_json(look: Look, *, order: Order) -> str:
     return json.dumps(about | told, allow_nan=False)
 
 
-def looks(
-    fleet: Fleet,
-    interval: float,
-    *,
-    show: Callable[[Look], None],
-    once: bool,
-    refuse: Callable[[Look], None],
-) -> Look:
+def looks(fleet: Fleet, interval: float) -> Iterator[Look]:
     """
-    Look every *interval* and show each look that has rates, or that finds nobody.
+    Look every *interval*, without an end.
 
     Args:
         fleet: Who is watched.
-        interval: Seconds between two looks.
-        show: Gets each look.
-        once: Whether the first with rates is the last.
-        refuse: Gets the first look, and raises when it won't do.
+        interval: Seconds between two looks; one that takes longer delays the next.
 
-    Returns:
-        The last look.
+    Yields:
+        Each look; the first has no rates.
     """
-    look = fleet.look()
-    refuse(look)
     due = time.monotonic()
     while True:
+        yield fleet.look()
         due = max(due + interval, time.monotonic())
         time.sleep(max(0.0, due - time.monotonic()))
-        look = fleet.look()
-        if look.measured or not look.answered or once:
-            show(look)
-        if once:
-            return look
 
 
 @dataclass
@@ -125,14 +108,7 @@ class _Screen:
         live.update(drawn, refresh=True)
 
 
-def watch(
-    fleet: Fleet,
-    *,
-    title: str,
-    interval: float,
-    order: Order,
-    refuse: Callable[[Look], None],
-) -> None:
+def watch(fleet: Fleet, *, title: str, interval: float, order: Order) -> Look | None:
     """
     Show *fleet* on the terminal until `q` is pressed.
 
@@ -141,15 +117,23 @@ def watch(
         title: Who that is.
         interval: Seconds between two looks.
         order: How the routes are sorted at first.
-        refuse: Gets the first look, and raises when it won't do.
+
+    Returns:
+        The first look, if somebody answered it who has no metrics: there is nothing to
+        watch then.
     """
     console = Console(highlight=False)
     screen = _Screen(title, order, console)
     found: queue.SimpleQueue[Look] = queue.SimpleQueue()
-    threading.Thread(target=_look, args=(fleet, interval, found), daemon=True).start()
+
+    def ask() -> None:
+        for look in looks(fleet, interval):
+            found.put(look)
+
+    threading.Thread(target=ask, daemon=True).start()
     with ended_by_sigterm(), keyboard() as keys, _live(console) as live:
         screen.draw(live)
-        _follow(screen, live, keys=keys, found=found, refuse=refuse)
+        return _follow(screen, live, keys=keys, found=found)
 
 
 def _live(console: Console) -> Live:
@@ -158,29 +142,15 @@ def _live(console: Console) -> Live:
     )
 
 
-def _look(fleet: Fleet, interval: float, found: "queue.SimpleQueue[Look]") -> None:
-    """Look every *interval* until the process ends."""
-    due = time.monotonic()
-    while True:
-        found.put(fleet.look())
-        due = max(due + interval, time.monotonic())
-        time.sleep(max(0.0, due - time.monotonic()))
-
-
 def _follow(
-    screen: _Screen,
-    live: Live,
-    *,
-    keys: Keys,
-    found: "queue.SimpleQueue[Look]",
-    refuse: Callable[[Look], None],
-) -> None:
-    """Draw what changes until `q` is pressed."""
+    screen: _Screen, live: Live, *, keys: Keys, found: "queue.SimpleQueue[Look]"
+) -> Look | None:
+    """Draw what changes until `q` is pressed, or the first look won't do."""
     size = screen.console.size
     while True:
         pressed = keys.pressed(TICK).lower()
         if "q" in pressed:
-            return
+            return None
         changed = screen.console.size != size
         size = screen.console.size
         for key in pressed:
@@ -188,8 +158,8 @@ def _follow(
             changed = True
         with contextlib.suppress(queue.Empty):
             look = found.get_nowait()
-            if screen.look is None:
-                refuse(look)
+            if screen.look is None and look.wrong:
+                return look
             screen.take(look)
             changed = True
         if changed:

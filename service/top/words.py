@@ -4,6 +4,7 @@ import math
 
 __all__ = [
     "bytes_text",
+    "count_text",
     "duration_text",
     "number_text",
     "percent_text",
@@ -24,6 +25,11 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 def plain(text: str) -> str:
     """Return *text* with a `?` for whatever a terminal would obey instead of show."""
     return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def count_text(value: float | None) -> str:
+    """Return a whole number."""
+    return NONE if value is None else f"{value:,.0f}"
 
 
 def number_text(value: float | None) -> str:
