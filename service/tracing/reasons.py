@@ -36,14 +36,16 @@ class Reasons(logging.Handler):
         super().__init__()
         self._heard: list[str] = []
         self._thread: int | None = None
+        self._muted = False
         self._quieted: list[logging.Logger] = []
 
     def listen(self) -> None:
         """Take the exporters' lines from now on, and keep those who write too much."""
         exporters = logging.getLogger(_EXPORTERS)
         exporters.addHandler(self)
-        if exporters.level == logging.NOTSET:
+        if exporters.level == logging.NOTSET and exporters.propagate:
             exporters.propagate = False
+            self._muted = True
         for logger in map(logging.getLogger, _NOISY):
             if logger.level == logging.NOTSET:
                 logger.setLevel(logging.CRITICAL)
@@ -53,7 +55,8 @@ class Reasons(logging.Handler):
         """Leave the log as it was."""
         exporters = logging.getLogger(_EXPORTERS)
         exporters.removeHandler(self)
-        exporters.propagate = True
+        if self._muted:
+            exporters.propagate, self._muted = True, False
         for logger in self._quieted:
             logger.setLevel(logging.NOTSET)
         self._quieted.clear()

@@ -38,6 +38,8 @@ class Recording:
 
     def fail(self, error: BaseException) -> None:
         """Note what a handler failed of; where, the log has under the request's id."""
+        if self._failed:
+            return
         self._failed = True
         kind = type(error)
         name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")

@@ -8,6 +8,7 @@ are not, and get no more than ids.
 """
 
 import random
+import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -138,6 +139,9 @@ class ServerSpans:
     def _leave(self, ctx: RequestContext) -> None:
         if ctx.exemplar is not None:
             recording: Recording = ctx.state.pop(_RECORDING)
+            broken = sys.exc_info()[1]  # the stream of an answer, behind its head
+            if isinstance(broken, Exception):
+                recording.fail(broken)
             recording.end(ctx.status or STATUS_CLIENT_GONE)
 
 
