@@ -10,10 +10,11 @@ from tests.support.loki import (
     Loki,
     documented_queries,
     need_programs,
-    running,
-    shipping,
+    shipped,
 )
 from tests.support.process import ServiceProcess, serving
+
+pytestmark = pytest.mark.soak
 
 REQUEST_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 """The one that the documents ask for."""
@@ -26,6 +27,7 @@ FIRST, EVERY = 5, 50
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     """A service whose log has a flood, a slow request and an error in it; ended."""
+    need_programs()
     settings = tmp_path_factory.mktemp("settings") / "settings.yaml"
     settings.write_text("log: {level: info}\n")
     with serving(
@@ -57,15 +59,10 @@ def cause(service: ServiceProcess) -> None:
 @pytest.fixture(scope="module")
 def loki(service, tmp_path_factory):
     """A Loki that has got all that the service wrote, as containerd writes it down."""
-    loki_program, promtail = need_programs()
     folder = tmp_path_factory.mktemp("loki")
     at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    written = "".join(f"{at} stdout F {line}" for line in service.written)
-    labels = {"app": "httpserver", "namespace": "httpserver"}
-    with (
-        running(loki_program, folder) as server,
-        shipping(promtail, folder, server, text=written, **labels),
-    ):
+    text = "".join(f"{at} stdout F {line}" for line in service.written)
+    with shipped(folder, text, app="httpserver", namespace="httpserver") as server:
         await_value(
             lambda: len(server.lines('{app="httpserver"}')),
             lambda count: count == len(service.written),

@@ -21,8 +21,7 @@ __all__ = [
     "need_programs",
     "pipeline_stages",
     "promtail_config",
-    "running",
-    "shipping",
+    "shipped",
 ]
 
 MONITORING = ROOT / "helm" / "monitoring"
@@ -118,11 +117,11 @@ def pipeline_stages() -> list[dict[str, Any]]:
 
 
 def promtail_config(
-    *, push: str, positions: str, port: int, job: dict[str, Any]
+    *, push: str, positions: str, job: dict[str, Any]
 ) -> dict[str, Any]:
     """Return promtail's configuration with our pipeline for one scrape job."""
     return {
-        "server": {"http_listen_port": port, "grpc_listen_port": 0},
+        "server": {"http_listen_port": 0, "grpc_listen_port": 0},
         "clients": [{"url": f"{push}/loki/api/v1/push", "batchwait": "200ms"}],
         "positions": {"filename": positions},
         "scrape_configs": [{**job, "pipeline_stages": pipeline_stages()}],
@@ -143,70 +142,81 @@ def need_programs() -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def running(program: str, folder: Path) -> Iterator[Loki]:
-    """Run a Loki on free ports of the loopback interface."""
-    port, grpc = _free_port(), _free_port()
-    address = {"http_listen_address": "127.0.0.1", "grpc_listen_address": "127.0.0.1"}
-    config = loki_config(
-        str(folder), http_listen_port=port, grpc_listen_port=grpc, **address
-    )
-    config["common"] |= {
-        "instance_addr": "127.0.0.1",
-        "ring": {"kvstore": {"store": "inmemory"}},
-    }
-    path = folder / "loki.yaml"
-    path.write_text(yaml.safe_dump(config))
+def shipped(folder: Path, text: str, **labels: str) -> Iterator[Loki]:
+    """
+    Run a Loki and a promtail that takes *text* to it, as a file of containerd's.
+
+    Args:
+        folder: Where both have their files.
+        text: The file.
+        labels: Labels that Kubernetes would give.
+    """
+    programs = need_programs()
+    (folder / "0.log").write_text(text)
+    port = _free_port()
     loki = Loki(f"http://127.0.0.1:{port}")
-    with _process(program, f"-config.file={path}", log=folder / "loki.log") as process:
-        _await_answer(loki, process, folder / "loki.log")
+    configs = (
+        _local_loki(folder, port),
+        _local_promtail(folder, loki, {**labels, "__path__": f"{folder}/0.log"}),
+    )
+    with contextlib.ExitStack() as stack:
+        for program, config in zip(programs, configs, strict=True):
+            stack.enter_context(_process(program, config, folder))
+        _await_answer(loki, folder)
         yield loki
 
 
-@contextlib.contextmanager
-def shipping(
-    program: str, folder: Path, loki: Loki, *, text: str, **labels: str
-) -> Iterator[None]:
-    """Run a promtail that takes *text* to *loki*, as a file of containerd's."""
-    logs = folder / "0.log"
-    logs.write_text(text)
-    found = {"targets": ["localhost"], "labels": {**labels, "__path__": str(logs)}}
+def _local_loki(folder: Path, port: int) -> dict[str, Any]:
+    config = loki_config(
+        str(folder),
+        http_listen_address="127.0.0.1",
+        http_listen_port=port,
+        grpc_listen_address="127.0.0.1",
+        grpc_listen_port=_free_port(),
+    )
+    # a ring of its own, which asks nobody on the network who else is there
+    ring = {"instance_addr": "127.0.0.1", "ring": {"kvstore": {"store": "inmemory"}}}
+    return {**config, "common": {**config["common"], **ring}}
+
+
+def _local_promtail(folder: Path, loki: Loki, labels: dict[str, str]) -> dict[str, Any]:
+    found = {"targets": ["localhost"], "labels": labels}
     config = promtail_config(
         push=loki.url,
-        positions=str(folder / "positions.yaml"),
-        port=0,
+        positions=f"{folder}/positions.yaml",
         job={"job_name": "files", "static_configs": [found]},
     )
-    config["server"]["http_listen_address"] = "127.0.0.1"
-    path = folder / "promtail.yaml"
-    path.write_text(yaml.safe_dump(config))
-    with _process(program, f"-config.file={path}", log=folder / "promtail.log"):
-        yield
+    here = {"http_listen_address": "127.0.0.1", "grpc_listen_address": "127.0.0.1"}
+    return {**config, "server": {**config["server"], **here}}
 
 
 @contextlib.contextmanager
-def _process(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file)
+def _process(program: str, config: dict[str, Any], folder: Path) -> Iterator[None]:
+    name = Path(program).name
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(config))
+    with (folder / f"{name}.log").open("w") as log:
+        process = subprocess.Popen(
+            [program, f"-config.file={path}"], stdout=log, stderr=log
+        )
     try:
-        yield process
+        yield
     finally:
         process.kill()
         process.wait()
 
 
-def _await_answer(loki: Loki, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until a question is answered; `/ready` would take 15 s more, and the
-    first questions, asked before there is anybody to answer them, wait for 10 s."""
-    loki = Loki(loki.url, timeout=1)
+def _await_answer(loki: Loki, folder: Path) -> None:
+    """Wait until a question is answered; `/ready` would take 15 s more, and the first
+    questions, asked before there is anybody to answer them, wait for 10 s."""
+    impatient = Loki(loki.url, timeout=1)
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        if process.poll() is not None:
-            raise AssertionError(log.read_text()[-3000:])
         with contextlib.suppress(httpx2.HTTPError, AssertionError):
-            loki.lines('{app="nobody"}')
+            impatient.lines('{app="nobody"}')
             return
         time.sleep(0.1)
-    raise AssertionError(log.read_text()[-3000:])
+    raise AssertionError((folder / "loki.log").read_text()[-3000:])
 
 
 def _free_port() -> int:
