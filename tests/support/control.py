@@ -20,6 +20,7 @@ from tests.support.process import ServiceProcess, serving
 
 __all__ = [
     "AUTH",
+    "ENDPOINTS",
     "TOKEN",
     "VARIABLE",
     "ControlBench",
@@ -34,6 +35,23 @@ AUTH = {"authorization": f"Bearer {TOKEN}"}
 
 VARIABLE = "HTTPSERVER_SERVER__ADMIN__CONTROL__TOKEN"
 """Environment variable of the token."""
+
+ENDPOINTS = [
+    ("GET", "/control"),
+    ("GET", "/control/readiness"),
+    ("PUT", "/control/readiness"),
+    ("GET", "/control/faults"),
+    ("POST", "/control/faults"),
+    ("DELETE", "/control/faults"),
+    ("GET", "/control/faults/f1"),
+    ("DELETE", "/control/faults/f1"),
+    ("GET", "/control/log-level"),
+    ("PUT", "/control/log-level"),
+    ("DELETE", "/control/log-level"),
+    ("POST", "/control/reload"),
+    ("GET", "/control/config"),
+]
+"""Every method and path; `f1` is the first fault."""
 
 
 def control_settings(**sections) -> Settings:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from service.config import Flag, Sources
+from service.config.layers import Layer
 
-__all__ = ["KubernetesMount", "only"]
+__all__ = ["KubernetesMount", "only", "told"]
 
 
 def only(
@@ -74,3 +75,8 @@ class KubernetesMount:
         for file in folder.iterdir():
             file.unlink()
         folder.rmdir()
+
+
+def told(layer: Layer) -> list[str]:
+    """Return what is wrong in *layer*, as users read it."""
+    return [str(problem) for problem in layer.problems]
