@@ -18,13 +18,14 @@ Source: Nygard, "Release It!", 2007; half-open probes and the sliding window as 
 resilience4j.
 """
 
-import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import Lock
+from types import TracebackType
+from typing import Self
 
 from typing_extensions import override
 
@@ -32,7 +33,7 @@ from service.resilience.events import Event, Observe, ignore
 from service.resilience.failure_window import FailureWindow
 from service.resilience.guarding import Guard
 
-__all__ = ["BreakerLimits", "CircuitBreaker", "CircuitOpen", "State"]
+__all__ = ["BreakerLimits", "CircuitBreaker", "CircuitOpen", "GuardedCall", "State"]
 
 
 class State(StrEnum):
@@ -122,11 +123,11 @@ class CircuitBreaker(Guard):
         self.limits = limits or BreakerLimits()
         self._is_failure = is_failure
         self._observe = observe
-        self._clock = clock
+        self.clock = clock
         self._lock = Lock()
         self._window = FailureWindow(self.limits.window)
-        self._state = State.CLOSED
-        self._period = 0
+        # one attribute, so that a look at it needs no lock
+        self._phase = (State.CLOSED, 0)
         self._open_until = 0.0
         self._open_for = self.limits.open_for
         self._admitted = self._succeeded = 0
@@ -135,52 +136,64 @@ class CircuitBreaker(Guard):
     def state(self) -> State:
         """What it would do now."""
         with self._lock:
-            if self._state is State.OPEN and self._clock() >= self._open_until:
+            state = self._phase[0]
+            if state is State.OPEN and self.clock() >= self._open_until:
                 return State.HALF_OPEN
-            return self._state
+            return state
 
     @override
-    @contextlib.contextmanager
-    def guarded(self) -> Iterator[None]:
+    def guarded(self) -> "GuardedCall":
+        """Return the block around one call; entering it may raise CircuitOpen."""
+        return GuardedCall(self)
+
+    def admit(self) -> int:
         """
-        Guard one call.
+        Let a call in, and return the period that it belongs to; `end` must follow.
 
         Raises:
-            CircuitOpen: It must not be made.
+            CircuitOpen: The call must not be made.
         """
-        period = self._admit()
-        began = self._clock()
-        try:
-            yield
-        except Exception as error:
-            self._end(period, began, failed=self._is_failure(error))
-            raise
-        except BaseException:  # cancelled: the caller's doing
-            self._give_back(period)
-            raise
-        self._end(period, began, failed=False)
+        state, period = self._phase
+        return period if state is State.CLOSED else self._admit_probe()
 
-    def _admit(self) -> int:
-        """Return the period that the call belongs to."""
+    def end(self, period: int, began: float, error: BaseException | None) -> None:
+        """
+        Take what came of a call.
+
+        Args:
+            period: What `admit` gave.
+            began: When it began, by the breaker's clock.
+            error: What it raised, if anything.
+        """
+        if error is None:
+            self._end(period, began, failed=False)
+        elif isinstance(error, Exception):
+            self._end(period, began, failed=self._is_failure(error))
+        else:  # cancelled: the caller's doing
+            self._give_back(period)
+
+    def _admit_probe(self) -> int:
         with self._lock:
-            now = self._clock()
-            if self._state is State.OPEN and now >= self._open_until:
+            now = self.clock()
+            if self._phase[0] is State.OPEN and now >= self._open_until:
                 self._enter(State.HALF_OPEN)
-            if self._state is State.OPEN:
+            state, period = self._phase
+            if state is State.OPEN:
                 raise CircuitOpen(self.name, self._open_until - now)
-            if self._state is State.HALF_OPEN:
+            if state is State.HALF_OPEN:
                 if self._admitted == self.limits.probes:
                     raise CircuitOpen(self.name, 0.0)
                 self._admitted += 1
-            return self._period
+            return period
 
     def _end(self, period: int, began: float, *, failed: bool) -> None:
         with self._lock:
-            if period != self._period:
+            state, current = self._phase
+            if period != current:
                 return
-            now = self._clock()
+            now = self.clock()
             failed = failed or now - began > self.limits.slow_after
-            if self._state is State.HALF_OPEN:
+            if state is State.HALF_OPEN:
                 self._probed(now, failed=failed)
             else:
                 self._counted(now, failed=failed)
@@ -188,7 +201,7 @@ class CircuitBreaker(Guard):
     def _give_back(self, period: int) -> None:
         """Let another probe take the place of one that was cancelled."""
         with self._lock:
-            if period == self._period and self._state is State.HALF_OPEN:
+            if self._phase == (State.HALF_OPEN, period):
                 self._admitted -= 1
 
     def _probed(self, now: float, *, failed: bool) -> None:
@@ -215,9 +228,30 @@ class CircuitBreaker(Guard):
         self._enter(State.OPEN, seconds=self._open_for, **fields)
 
     def _enter(self, state: State, **fields: float) -> None:
-        self._state = state
-        self._period += 1
+        self._phase = (state, self._phase[1] + 1)
         self._admitted = self._succeeded = 0
         self._window.clear()
         event = "opened" if state is State.OPEN else state.value
         self._observe(Event("circuit_breaker", self.name, event, dict(fields)))
+
+
+class GuardedCall:
+    """The block around one call."""
+
+    __slots__ = ("_began", "_breaker", "_period")
+
+    def __init__(self, breaker: CircuitBreaker) -> None:
+        self._breaker = breaker
+
+    def __enter__(self) -> Self:
+        self._period = self._breaker.admit()
+        self._began = self._breaker.clock()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._breaker.end(self._period, self._began, error)

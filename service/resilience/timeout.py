@@ -13,12 +13,12 @@ Source: deadlines that are passed on as in gRPC, https://grpc.io/docs/guides/dea
 """
 
 import asyncio
-import contextlib
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
+from types import TracebackType
 from typing import Any, TypeVar
 
 __all__ = ["DeadlineExceeded", "remaining", "timeout", "with_timeout"]
@@ -38,30 +38,40 @@ def remaining() -> float | None:
     return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
-@contextlib.asynccontextmanager
-async def timeout(seconds: float) -> AsyncIterator[None]:
+class timeout:  # noqa: N801 - used as a word, as asyncio's own
     """
     Cut the block when *seconds* are over, or the deadline that it is inside of.
 
     Raises:
-        DeadlineExceeded: It was cut.
+        DeadlineExceeded: On leaving: it was cut.
 
     Concurrency:
         Tasks that begin in the block inherit the deadline for `remaining`, and are not
         cut themselves: the block has to wait for them.
     """
-    left = remaining()
-    allowed = seconds if left is None else min(seconds, left)
-    token = _DEADLINE.set(time.monotonic() + allowed)
-    try:
-        async with asyncio.timeout(allowed) as scope:
-            yield
-    except TimeoutError as error:
-        if scope.expired():
-            raise DeadlineExceeded(f"not done within {allowed:g} s") from error
-        raise
-    finally:
-        _DEADLINE.reset(token)
+
+    __slots__ = ("_allowed", "_scope", "_token")
+
+    def __init__(self, seconds: float) -> None:
+        left = remaining()
+        self._allowed = seconds if left is None else min(seconds, left)
+
+    async def __aenter__(self) -> None:
+        self._token = _DEADLINE.set(time.monotonic() + self._allowed)
+        self._scope = asyncio.timeout(self._allowed)
+        await self._scope.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _DEADLINE.reset(self._token)
+        try:
+            await self._scope.__aexit__(kind, error, trace)
+        except TimeoutError as cut:
+            raise DeadlineExceeded(f"not done within {self._allowed:g} s") from cut
 
 
 def with_timeout(
@@ -77,12 +87,16 @@ def with_timeout(
     def decorate(
         function: Callable[..., Awaitable[T] | T],
     ) -> Callable[..., Awaitable[T]]:
+        call: Callable[..., Awaitable[Any]] = (
+            function
+            if inspect.iscoroutinefunction(function)
+            else partial(asyncio.to_thread, function)
+        )
+
         @wraps(function)
         async def limited(*args: Any, **kwargs: Any) -> Any:
             async with timeout(seconds):
-                if inspect.iscoroutinefunction(function):
-                    return await function(*args, **kwargs)
-                return await asyncio.to_thread(function, *args, **kwargs)
+                return await call(*args, **kwargs)
 
         return limited
 

@@ -6,11 +6,12 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from tests.bench import connections, routing, serving, starting, waiting
+from tests.bench import connections, patterns, routing, serving, starting, waiting
 from tests.bench.contestants import GO, PODINFO
 
 MEASUREMENTS = {
     "routing": routing,
+    "patterns": patterns,
     "serving": serving,
     "waiting": waiting,
     "connections": connections,

@@ -26,7 +26,7 @@ def work():
 
 async def test_trailing_makes_the_last_call_for_all(work):
     """Everybody gets its result, a thousand of them too."""
-    debounced = Debounce(work, 0.02)
+    debounced = Debounce(work, 0.5)
     found = await asyncio.gather(*(debounced(f"call {n}") for n in range(1000)))
 
     assert work.made == ["call 999"]
@@ -62,7 +62,7 @@ async def test_flood_without_a_pause_is_cut_by_its_bound(work):
 
 async def test_error_reaches_every_caller(work):
     """The next flood begins anew."""
-    debounced = Debounce(work, 0.01)
+    debounced = Debounce(work, 0.2)
     found = await asyncio.gather(
         debounced("a"), debounced("broken"), return_exceptions=True
     )
@@ -73,7 +73,7 @@ async def test_error_reaches_every_caller(work):
 
 async def test_caller_that_is_cancelled_leaves_the_others_their_result(work):
     """Even the one who came first."""
-    debounced = Debounce(work, 0.02)
+    debounced = Debounce(work, 0.2)
     first = asyncio.create_task(debounced("a"))
     other = asyncio.create_task(debounced("b"))
     await asyncio.sleep(0)
