@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.cluster import await_value, helm, namespace
+from tests.support.cluster import await_value, helm, installed_chart
 
 NAMESPACE = "httpserver-chart"
 HOST = "chart.example.com"
@@ -11,19 +11,13 @@ HOST = "chart.example.com"
 @pytest.fixture(scope="module")
 def installed(image):
     """The chart, installed with TLS by a CA of its own."""
-    name, tag = image
-    with namespace(NAMESPACE, host=HOST) as ns:
-        helm(
-            "install", "httpserver", "helm/httpserver", "--namespace", NAMESPACE,
-            "--create-namespace", "--wait", "--timeout", "240s",
-            "--values", "helm/httpserver/ci/own-ca-values.yaml",
-            "--set", f"image.repository={name},image.tag={tag}",
-            "--set", "image.pullPolicy=IfNotPresent",
-            "--set", f"ingress.hosts[0].host={HOST}",
-        )  # fmt: skip
+    options = (
+        *("--values", "helm/httpserver/ci/own-ca-values.yaml"),
+        *("--set", f"ingress.hosts[0].host={HOST}"),
+    )
+    with installed_chart(NAMESPACE, *options, image=image, host=HOST) as ns:
         ns.await_https()
         yield ns
-        helm("uninstall", "httpserver", "--namespace", NAMESPACE, "--wait")
 
 
 def test_https_answers_with_a_certificate_of_our_ca(installed):

@@ -6,7 +6,7 @@ import socket
 import httpx2
 import pytest
 
-from tests.support.cluster import await_value, forwarded, helm, namespace
+from tests.support.cluster import await_value, forwarded, helm, installed_chart
 
 NAMESPACE = "httpserver-https"
 NAME = f"httpserver.{NAMESPACE}.svc"
@@ -15,19 +15,13 @@ NAME = f"httpserver.{NAMESPACE}.svc"
 @pytest.fixture(scope="module")
 def installed(image):
     """The chart without an Ingress, its certificate by a CA of its own."""
-    name, tag = image
-    with namespace(NAMESPACE, host=NAME) as ns:
-        helm(
-            "install", "httpserver", "helm/httpserver", "--namespace", NAMESPACE,
-            "--create-namespace", "--wait", "--timeout", "240s",
-            "--set", "config.server.tls.enabled=true",
-            "--set", "certificate.enabled=true,certificate.ca.create=true",
-            "--set", "replicas=2",
-            "--set", f"image.repository={name},image.tag={tag}",
-            "--set", "image.pullPolicy=IfNotPresent",
-        )  # fmt: skip
+    options = (
+        *("--set", "config.server.tls.enabled=true"),
+        *("--set", "certificate.enabled=true,certificate.ca.create=true"),
+        *("--set", "replicas=2"),
+    )
+    with installed_chart(NAMESPACE, *options, image=image, host=NAME) as ns:
         yield ns
-        helm("uninstall", "httpserver", "--namespace", NAMESPACE, "--wait")
 
 
 def serial(ns, target, port):

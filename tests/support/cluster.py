@@ -23,6 +23,7 @@ __all__ = [
     "await_value",
     "forwarded",
     "helm",
+    "installed_chart",
     "kubectl",
     "loaded",
     "loaded_inside",
@@ -272,3 +273,20 @@ def namespace(name: str, **options: Any) -> Iterator[Namespace]:
         yield result
     finally:
         result.delete()
+
+
+@contextlib.contextmanager
+def installed_chart(
+    name: str, *options: str, image: tuple[str, str], host: str
+) -> Iterator[Namespace]:
+    """Give a namespace with the chart in it, ready, of *image* and with *options*."""
+    repository, tag = image
+    with namespace(name, host=host) as ns:
+        helm(
+            "install", "httpserver", "helm/httpserver", "--namespace", name,
+            "--create-namespace", "--wait", "--timeout", "240s", *options,
+            "--set", f"image.repository={repository},image.tag={tag}",
+            "--set", "image.pullPolicy=IfNotPresent",
+        )  # fmt: skip
+        yield ns
+        helm("uninstall", "httpserver", "--namespace", name, "--wait")
