@@ -6,14 +6,6 @@ node a static child beats the patterns, they beat a plain parameter, and that be
 wildcard, with backtracking, so that `/users/me` wins over `/users/{id}` whatever came
 first. How many routes there are does not matter to the walk.
 
-Segments of a template:
-
-    users            static
-    {id:[0-9]+}      pattern: a regular expression, or one of int, float, uuid
-    {name}.json      pattern too: text around a parameter
-    {id}             parameter: one segment, not empty
-    {path:path}      wildcard: the rest of the path, slashes included; only at the end
-
 Two routes that the tree could not tell apart are refused when the second is added.
 """
 
@@ -23,7 +15,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
-__all__ = ["Match", "RouteConflictError", "RouteTemplateError", "RouteTree"]
+from service.server.route_templates import (
+    RouteTemplateError,
+    is_wildcard,
+    parameter,
+    pattern_of,
+    split_template,
+)
+
+__all__ = ["ANY", "Match", "RouteConflictError", "RouteTree"]
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -31,21 +31,7 @@ E = TypeVar("E")
 ANY = "*"
 """Method of an entry that answers every method, such as a mounted application."""
 
-_NAMED_PATTERNS = {
-    "str": "[^/]+",
-    "int": "[0-9]+",
-    "float": r"[0-9]+(?:\.[0-9]+)?",
-    "uuid": "[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}",
-}
-"""Starlette's convertors, which FastAPI's templates may name."""
-
-_PARAM = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::((?:[^{}]|\{[^{}]*\})+))?\}")
-
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-
-
-class RouteTemplateError(ValueError):
-    """A path template that can't be read."""
 
 
 class RouteConflictError(ValueError):
@@ -168,7 +154,7 @@ class RouteTree(Generic[T]):
         segments = split_template(template)
         node = self._root
         for position, segment in enumerate(segments):
-            if _is_wildcard(segment, names):
+            if is_wildcard(segment, names):
                 if position != len(segments) - 1:
                     raise RouteTemplateError(f"{template}: a wildcard must be last")
                 return node.wildcard
@@ -176,65 +162,23 @@ class RouteTree(Generic[T]):
         return node.entries
 
 
-def split_template(template: str) -> list[str]:
-    """Return the segments of *template*; a slash inside a pattern does not split."""
-    if not template.startswith("/"):
-        raise RouteTemplateError(f"{template!r} does not begin with a slash")
-    segments, depth, start = [], 0, 1
-    for index in range(1, len(template)):
-        char = template[index]
-        depth += {"{": 1, "}": -1}.get(char, 0)
-        if char == "/" and depth == 0:
-            segments.append(template[start:index])
-            start = index + 1
-    if depth:
-        raise RouteTemplateError(f"{template}: a brace is not closed")
-    return [*segments, template[start:]]
-
-
-def _is_wildcard(segment: str, names: list[str]) -> bool:
-    match = _PARAM.fullmatch(segment)
-    if match is None or match[2] != "path":
-        return False
-    names.append(match[1])
-    return True
-
-
 def _child(node: _Node[T], segment: str, names: list[str], template: str) -> _Node[T]:
     """Return the child of *node* for *segment*, made when new."""
     if "{" not in segment:
         return node.static.setdefault(segment, _Node())
-    match = _PARAM.fullmatch(segment)
-    if match is not None and match[2] in (None, "str"):
-        names.append(match[1])
+    name = parameter(segment)
+    if name is not None:
+        names.append(name)
         if node.param is None:
             node.param = _Node()
         return node.param
-    pattern = _compile(segment, names, template)
+    pattern = pattern_of(segment, names, template)
     for known, child in node.patterns:
         if known.pattern == pattern.pattern:
             return child
     child = _Node()
     node.patterns.append((pattern, child))
     return child
-
-
-def _compile(segment: str, names: list[str], template: str) -> re.Pattern[str]:
-    """Return the regular expression of a pattern segment, a group a parameter."""
-    source, end = "", 0
-    for match in _PARAM.finditer(segment):
-        names.append(match[1])
-        expression = match[2] or "str"
-        source += re.escape(segment[end : match.start()])
-        source += f"({_NAMED_PATTERNS.get(expression, expression)})"
-        end = match.end()
-    try:
-        pattern = re.compile(source + re.escape(segment[end:]))
-    except re.error as error:
-        raise RouteTemplateError(f"{template}: {error}") from None
-    if pattern.groups != len(_PARAM.findall(segment)):
-        raise RouteTemplateError(f"{template}: use (?:…) for groups in a pattern")
-    return pattern
 
 
 def _select(entries: dict[str, E], method: str) -> E | None:

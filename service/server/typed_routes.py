@@ -24,7 +24,8 @@ from service.errors import FAILED, RequestError
 from service.server.context import RequestContext
 from service.server.delivery import recording_send
 from service.server.responses import Response, SentResponse, problem
-from service.server.route_tree import ANY, split_template
+from service.server.route_templates import split_template
+from service.server.route_tree import ANY
 from service.server.routes import Route as CoreRoute
 from service.server.typed_bodies import (
     BodyModel,

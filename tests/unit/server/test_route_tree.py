@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.server.route_tree import RouteConflictError, RouteTemplateError, RouteTree
+from service.server.route_templates import RouteTemplateError
+from service.server.route_tree import RouteConflictError, RouteTree
 
 
 def tree(*templates: str, method: str = "GET") -> RouteTree[str]:
