@@ -66,6 +66,7 @@ def http_options(settings: OtlpSettings, *, signal: str) -> dict[str, Any]:
     return {
         "endpoint": f"{settings.endpoint.rstrip('/')}/v1/{signal}",
         "certificate_file": settings.ca_file or None,
+        "session": _session(settings),
         "headers": _headers(settings),
         "timeout": settings.timeout,
     }
@@ -76,3 +77,15 @@ def _headers(settings: OtlpSettings) -> dict[str, str]:
         name.lower(): value.get_secret_value()
         for name, value in settings.headers.items()
     }
+
+
+def _session(settings: OtlpSettings) -> Any:
+    """Return what an exporter sends by: the settings' authorities are those it has."""
+    import requests
+
+    session = requests.Session()
+    if settings.ca_file:
+        # the environment's authorities (REQUESTS_CA_BUNDLE) would come before ours
+        session.trust_env = False
+        session.proxies = requests.utils.get_environ_proxies(settings.endpoint)
+    return session
