@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,11 +9,13 @@ from hypothesis import strategies as st
 from service.observability.access_log import AccessLog
 from service.observability.log_lines import LONGEST, json_line, text_line
 from service.observability.logging import get_logger
-from tests.support.log import logged
+from tests.support.log import logged, unseen
 
 LINE = {"timestamp": "t", "level": "info", "logger": "x", "event": "told"}
 
-TEXTS = st.text(st.characters(exclude_categories=()))
+TEXTS = st.text(st.characters(exclude_categories=())) | st.sampled_from(
+    ["\n", "\r\n", "\x1b[2K", "\x9b31m", "\u2028", "\u2029", "\x85", "\ud800", "\0", ""]
+)
 """Any text at all: control characters and lone surrogates too."""
 
 VALUES = st.recursive(
@@ -22,11 +23,6 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner),
     max_leaves=8,
 )
-
-
-def unseen(line: str) -> list[str]:
-    """Characters that a terminal or a reader of lines could act upon."""
-    return re.findall("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", line)
 
 
 def told(text: str) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from service.observability import logging as log_setup
 from service.observability.log_stream import LineHandler
 from service.settings import LogSettings
 
-__all__ = ["Log", "logged"]
+__all__ = ["Log", "logged", "unseen"]
 
 
 class Log:
@@ -53,3 +54,8 @@ def logged(**settings: Any) -> Iterator[Log]:
         root.handlers[:] = handlers
         root.setLevel(level)
         logging.captureWarnings(capture=False)
+
+
+def unseen(text: str) -> list[str]:
+    """Return what a terminal or a reader of lines could act upon."""
+    return re.findall("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", text)
