@@ -61,6 +61,7 @@ sbom: .supply-venv/.done build/sbom/.done ## list what the image holds: build/sb
 docs: $(VENV)/.dev ## write anew what is made from code: docs, example and chart schema of the settings, dashboards
 	$(BIN)/python -m tools.settings_docs
 	$(BIN)/python -m tools.chart_schema
+	$(BIN)/python -m tools.alert_rules
 	$(BIN)/python -m tools.dashboards
 
 lock: $(VENV)/.dev ## compile requirements/*.txt anew

@@ -112,6 +112,18 @@ REFUSED = {
         'autoscaling={"enabled":true,"targetCPUUtilizationPercentage":null}',
         "needs a target for CPU or memory",
     ),
+    "objective of all": (
+        "prometheusRule.slo.availability=1",
+        "'/prometheusRule/slo/availability': maximum",
+    ),
+    "bound between buckets": (
+        'prometheusRule={"enabled":true,"slo":{"latencyBound":2.2}}',
+        "prometheusRule.slo.latencyBound must be one of config.metrics.buckets",
+    ),
+    "unknown alert": (
+        'prometheusRule={"enabled":true,"disabled":["HttpserverDwon"]}',
+        "there is no alert HttpserverDwon",
+    ),
     "rollout without room": (
         'strategy={"maxSurge":0,"maxUnavailable":0}',
         "no pod could ever be replaced",
