@@ -87,6 +87,21 @@ def test_switched_off_it_writes_all_and_still_tells_what_was_left_out():
     assert asked.ended(all_of_them=True) == [Flood(KEY, 2)]
 
 
+def test_line_that_is_asked_while_it_is_switched_off_is_written():
+    """Nobody would tell it any more, were it left out then."""
+    clock = Clock()
+    asked = sampler(clock, first=1, then_every=0)
+    asked.ask("info", KEY)
+
+    def off() -> float:
+        asked.adapt(SamplingSettings(first=0))
+        return clock.now
+
+    asked.clock = off
+
+    assert asked.ask("info", KEY) == 0
+
+
 def test_lines_without_room_for_their_key_count_together():
     """A flood of ever new events is bounded in memory, and a flood all the same."""
     clock = Clock()
