@@ -6,9 +6,7 @@ when its `group_interval` is over. So 5xx is for what may pass, and never for wh
 sent.
 """
 
-import math
-
-from service.errors import RequestError, TooManyRequests, Unavailable
+from service.errors import RequestError, TooManyRequests, Unavailable, retry_after
 from service.server.context import RequestContext
 from service.server.responses import Response
 from service.sms.delivery import Outcome, Postman
@@ -55,7 +53,7 @@ def _failure(outcome: Outcome) -> RequestError | None:
     if outcome.pause:
         return Unavailable(
             "The provider asks for a pause.",
-            headers=_after(outcome.pause),
+            headers=retry_after(outcome.pause),
             extensions=extensions,
         )
     # nobody at all: the sender or the numbers are wrong, and somebody has to know
@@ -69,11 +67,7 @@ def _failure(outcome: Outcome) -> RequestError | None:
     if results["throttled"]:
         return TooManyRequests(
             "There were as many messages in this hour as there may be.",
-            headers=_after(outcome.wait),
+            headers=retry_after(outcome.wait),
             extensions=extensions,
         )
     return None
-
-
-def _after(seconds: float) -> dict[str, str]:
-    return {"retry-after": str(math.ceil(seconds))}
