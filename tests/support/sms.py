@@ -1,7 +1,13 @@
-"""A provider of text messages that a test decides about, and notifications for it."""
+"""
+A provider of text messages that a test decides about, and notifications for it.
+
+Only the standard library is needed: the end-to-end tests run this file in a pod, as
+`python sms.py PORT`, where it prints a line for each message that it takes.
+"""
 
 import contextlib
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -142,15 +148,38 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def _server(address: str, port: int, provider: FakeProvider) -> ThreadingHTTPServer:
+    handler = type("Handler", (_Handler,), {"provider": provider})
+    server = ThreadingHTTPServer((address, port), handler)
+    server.daemon_threads = True
+    return server
+
+
 @contextlib.contextmanager
 def providing() -> Iterator[FakeProvider]:
     """Run a provider until the block ends."""
-    handler = type("Handler", (_Handler,), {})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        handler.provider = FakeProvider(f"http://127.0.0.1:{server.server_port}")
+    provider = FakeProvider("")
+    with _server("127.0.0.1", 0, provider) as server:
+        provider.url = f"http://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         try:
-            yield handler.provider
+            yield provider
         finally:
             server.shutdown()
+
+
+class _Printing(FakeProvider):
+    def answer(self, request: Request) -> int:
+        status = super().answer(request)
+        to, text = self.taken[-1]
+        line = {
+            "to": to,
+            "text": text,
+            "authorization": request.headers["authorization"],
+        }
+        print(json.dumps(line), flush=True)  # noqa: T201 - the pod's log
+        return status
+
+
+if __name__ == "__main__":
+    _server("0.0.0.0", int(sys.argv[1]), _Printing("")).serve_forever()
