@@ -6,12 +6,15 @@ value for "all" as it is.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Asked", "asked", "interpolated", "panels"]
+from tests.support.prometheus import Prometheus
+
+__all__ = ["Asked", "asked", "has_data", "interpolated", "panels"]
 
 Dashboard = Mapping[str, Any]
 
@@ -91,6 +94,32 @@ def interpolated(expr: str, values: Mapping[str, str | list[str]]) -> str:
         return value if isinstance(value, str) else _alternatives(value)
 
     return re.sub(r"\$(?:\{(\w+)\}|(\w+))", replaced, expr)
+
+
+def has_data(
+    prometheus: Prometheus, each: Asked, values: Mapping[str, str | list[str]]
+) -> bool:
+    """
+    Ask *prometheus* as Grafana does, and tell whether something would be drawn.
+
+    Args:
+        prometheus: Data source.
+        each: What is asked.
+        values: Values of the variables.
+
+    Returns: Whether there is a series with a number in the last five minutes.
+    """
+    expr = interpolated(each.expr, values)
+    if each.kind == "variable":
+        found = re.fullmatch(r"label_values\((.*), (\w+)\)", expr)
+        assert found, expr
+        return bool(prometheus.label_values(found[2], found[1]))
+    if each.now:
+        numbers = [value for _, value in prometheus.query(expr)]
+    else:
+        course = prometheus.course(expr, seconds=300, step=5)
+        numbers = [value for _, line in course for value in line]
+    return not all(math.isnan(number) for number in numbers)
 
 
 def _alternatives(values: list[str]) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -21,11 +22,34 @@ class Prometheus:
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Return labels and value of each series that *expression* gives now."""
-        answer = httpx2.get(
-            f"{self.url}/api/v1/query", params={"query": expression}, timeout=10
-        )
-        result = answer.raise_for_status().json()["data"]["result"]
+        result = self._data("query", query=expression)["result"]
         return [(each["metric"], float(each["value"][1])) for each in result]
+
+    def course(
+        self, expression: str, *, seconds: float, step: float
+    ) -> list[tuple[dict[str, str], list[float]]]:
+        """Return labels and values of each series in the last *seconds*."""
+        now = time.time()
+        result = self._data(
+            "query_range", query=expression, start=now - seconds, end=now, step=step
+        )["result"]
+        return [
+            (each["metric"], [float(value) for _, value in each["values"]])
+            for each in result
+        ]
+
+    def label_values(self, label: str, series: str) -> list[str]:
+        """Return the values that *label* has among *series*."""
+        found: list[str] = self._data(f"label/{label}/values", **{"match[]": series})
+        return found
+
+    def _data(self, path: str, **parameters: str | float) -> Any:
+        url = f"{self.url}/api/v1/{path}"
+        # over plain HTTP; to load the authorities would take most of the time
+        answer = httpx2.get(url, params=parameters, timeout=30, verify=False).json()
+        if answer["status"] != "success":
+            raise AssertionError(f"{parameters}: {answer['error']}")
+        return answer["data"]
 
     def value(self, expression: str) -> float | None:
         """Return the value of the one series that *expression* gives, or None."""

@@ -146,12 +146,23 @@ def settings() -> Panels:
             unit="none",
         ),
         graph(
+            "Pushes of the metrics",
+            Query(
+                increase("httpserver_metrics_pushes_total", by="result", where=PODS),
+                "{{result}}",
+            ),
+            shows="Pushes to a collector by result; all 0 where `metrics.push` is off.",
+            good="`success` alone.",
+            bad="`failure`: the collector is away or refuses; values come with the "
+            "next.",
+            unit="none",
+        ),
+        graph(
             "Time left of the certificates",
             Query(
                 f"min by (pod, certificate) ({NOT_AFTER}{{{PODS}}}) - time()",
                 "{{pod}} {{certificate}}",
             ),
-            width=12,
             shows="Until the certificates in use end; nothing where the pods have no "
             "TLS.",
             good="It jumps up by itself, 30 days before the end.",
@@ -165,7 +176,6 @@ def settings() -> Panels:
                 increase("httpserver_tls_reloads_total", by="result", where=PODS),
                 "{{result}}",
             ),
-            width=12,
             shows="Reloads of the certificate files by result; nothing without TLS.",
             good="`changed` once a pod at each renewal.",
             bad="`failed`: key and certificate do not fit, or can't be read.",

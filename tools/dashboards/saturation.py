@@ -9,7 +9,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as models
 
 from tools.dashboards.panels import graph
-from tools.dashboards.queries import PODS, Query, mean, quantile, rate
+from tools.dashboards.queries import PODS, Query, increase, mean, quantile, rate
 
 __all__ = ["doings", "saturation", "sizes"]
 
@@ -173,5 +173,36 @@ def doings() -> Panels:
             good="0.",
             bad="`wrong` or `throttled`: somebody guesses the token; rotate it.",
             unit="reqps",
+        ),
+        graph(
+            "Text messages",
+            Query(
+                increase("httpserver_sms_messages_total", by="result", where=PODS),
+                "{{result}}",
+            ),
+            Query(
+                increase("httpserver_sms_refusals_total", by="reason", where=PODS),
+                "token {{reason}}",
+            ),
+            width=12,
+            shows="Messages that the gateway of alerts sent, and notifications "
+            "without the right token; nothing where `sms.enabled` is not set.",
+            good="`sent`, and as few as there are alerts.",
+            bad="`failed` or `refused`: nobody is told of alerts. `throttled`: too "
+            "many.",
+            unit="none",
+        ),
+        graph(
+            "Provider of text messages, p99",
+            Query(
+                quantile(0.99, "httpserver_sms_provider_duration_seconds", where=PODS),
+                "p99",
+            ),
+            width=12,
+            shows="Seconds that 99 of 100 requests to the provider of text messages "
+            "take.",
+            good="Below a second.",
+            bad="Near `sms.timeout`: messages come late, or twice.",
+            unit="s",
         ),
     ]

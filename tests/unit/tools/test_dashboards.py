@@ -10,7 +10,16 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.support.grafana import asked, interpolated, panels
 from tests.unit.observability.test_metrics_reference import documented
+from tools.alert_rules import groups
 from tools.dashboards import DASHBOARDS, FOLDER, MAY_BE_EMPTY, main, render
+from tools.dashboards.slo import (
+    AVAILABILITY,
+    LATENCY,
+    PAGES,
+    PROBES,
+    SLOW_ON_PURPOSE,
+    TICKETS,
+)
 
 FILES = {name: FOLDER / f"{name}.json" for name in sorted(DASHBOARDS)}
 TEXTS = {name: path.read_text(encoding="utf-8") for name, path in FILES.items()}
@@ -159,6 +168,24 @@ def test_every_metric_is_in_the_documentation(name):
 def test_file_fits_into_a_configmap(name):
     """A ConfigMap holds 1 MiB, and `kubectl apply` writes its content twice."""
     assert len(TEXTS[name].encode()) < 200 * 1024
+
+
+def test_objectives_are_those_of_the_rules():
+    """What the dashboards draw is what the alerts judge by."""
+    rules = [rule for group in groups() for rule in group["rules"]]
+    recorded = {rule["record"]: rule["expr"] for rule in rules if "record" in rule}
+    alerts = "".join(rule["expr"] for rule in rules if "alert" in rule)
+    names = set().union(*(series_of(each.expr) for each in asked(TEXTS["slo"])))
+
+    assert {name for name in names if ":" in name} <= recorded.keys()
+    for name, objective in (("availability", AVAILABILITY), ("latency", LATENCY)):
+        share = f"namespace_job:slo_{name}_errors:ratio_rate"
+        assert f'route!~"{PROBES}"' in recorded[f"{share}5m"]
+        for windows in (PAGES, TICKETS):
+            for window, burn in windows.items():
+                limit = re.escape(f"> {burn:g} * (1 - {objective:g})")
+                assert re.search(rf"{share}{window}\{{[^}}]*\}} {limit}", alerts)
+    assert f'route!~"{SLOW_ON_PURPOSE}"' in recorded[f"{share}5m"]
 
 
 def test_what_may_be_empty_is_there_and_explained():
