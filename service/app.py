@@ -250,6 +250,6 @@ def _checks(parts: list[Part]) -> dict[str, Check]:
 def _logged(store: SettingsStore) -> Callable[[RequestContext], bool]:
     def wanted(ctx: RequestContext) -> bool:
         log = store.current.log
-        return log.access and (log.probes or not ctx.probe)
+        return log.access and (log.probes or not (ctx.probe or ctx.quiet))
 
     return wanted

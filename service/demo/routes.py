@@ -13,7 +13,6 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from service.demo.delays import DelayHistogram
 from service.demo.echo import echo
 from service.errors import BadRequest
 from service.server.context import RequestContext
@@ -83,7 +82,6 @@ class Samples:
         self._uniform = uniform
         self._observe = observe
         self._sleep = sleep
-        self._delays = DelayHistogram(settings().delay_max)
 
     async def root(self, ctx: RequestContext) -> Response:
         """Answer after a random delay, and tell it."""
@@ -105,14 +103,7 @@ class Samples:
         delay = self._uniform(settings.delay_min, settings.delay_max)
         await self._sleep(delay)
         self._observe(delay)
-        self._delays.observe(delay)
         return delay
-
-    async def latency(self, ctx: RequestContext) -> Response:
-        """Tell the random delays that this process has served, for the page."""
-        self._delays.fit(self._settings().delay_max)
-        answer = {"host": self._identity.host, **self._delays.snapshot()}
-        return ctx.write_json(answer, headers={"cache-control": "no-store"})
 
     async def hello(self, ctx: RequestContext) -> Response:
         """Greet in text; `?name=` says whom."""
@@ -169,12 +160,6 @@ def routes(samples: Samples) -> list[Route]:
         Route(path="/", handler=samples.root, summary="Answer after a random delay"),
         Route(path="/hello", handler=samples.hello, summary="Greet in text"),
         Route(path="/version", handler=samples.version, summary="What is running"),
-        Route(
-            path="/latency",
-            handler=samples.latency,
-            summary="The random delays so far, as the page draws them",
-            probe=True,
-        ),
         Route(
             path="/echo",
             handler=echo,

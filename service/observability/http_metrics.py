@@ -131,6 +131,18 @@ class HttpMetrics(Collector):
             self._found[method, route, status] = series
         return series
 
+    def latency_counts(self, route: str) -> dict[str, int]:
+        """
+        Return the requests of *route* in this process by bucket of their latency.
+
+        Returns:
+            Requests of each bucket alone, by its upper bound as `le` has it.
+        """
+        with self._lock:
+            of_route = [s.counts for key, s in self._series.items() if key[1] == route]
+            sums = [sum(column) for column in zip(*of_route, strict=True)]
+        return dict(zip(self._le, sums or [0] * len(self._le), strict=True))
+
     def publish(self) -> None:
         """Bring what was counted since the last time to the worker's shared files."""
         if self._publisher is None:

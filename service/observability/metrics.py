@@ -26,11 +26,13 @@ from service.observability.connection_metrics import ConnectionMetrics
 from service.observability.control_metrics import ControlMetrics
 from service.observability.exposition import expose
 from service.observability.http_metrics import HttpMetrics
+from service.observability.http_series import DURATION
 from service.observability.log_metrics import LogMetrics
 from service.observability.overload_metrics import OverloadMetrics
 from service.observability.process_metrics import ProcessGroup
 from service.observability.worker_values import (
     MULTIPROCESS_VARIABLE,
+    bucket_counts,
     live_workers,
     mark_worker_dead,
     merged_families,
@@ -185,6 +187,24 @@ class Metrics:
         self._reload_success.set(result != "failed")
         if result != "failed":
             self._reload_time.set_to_current_time()
+
+    def latency_counts(self, route: str) -> dict[float, int]:
+        """
+        Return the requests of *route*, of all workers, by bucket of their latency.
+
+        Args:
+            route: Template of the route.
+
+        Returns:
+            Requests of each bucket alone, by its upper bound in seconds, ascending;
+            the last is infinite.
+        """
+        counts: dict[str, float] = {**self.http.latency_counts(route)}
+        if self._multiprocess_dir is not None:
+            counts = dict.fromkeys(counts, 0) | bucket_counts(
+                self._multiprocess_dir, DURATION[0], {"route": route}
+            )
+        return {float(le): int(count) for le, count in counts.items()}
 
     def publish(self) -> None:
         """

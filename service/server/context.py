@@ -48,6 +48,7 @@ class RequestContext:
         timed_out: Whether it gave up.
         bulkhead: What the bulkheads' filter keeps of this request.
         probe: Whether the route is a probe or scrape, which is kept out of the log.
+        quiet: Whether the handler asks for no line in the access log.
         part: Name of the part whose route it is; empty when none was found.
         priority: What the route may expect under overload.
         trace: Ids of the trace, for the log; empty where tracing is off.
@@ -76,6 +77,7 @@ class RequestContext:
     timed_out = False
     bulkhead: Any = None
     probe = False
+    quiet = False
     part = ""
     priority: Priority = "normal"
     trace: Mapping[str, str] = MappingProxyType({})

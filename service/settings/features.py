@@ -119,3 +119,6 @@ class FlagSettings(Section):
 
     random_delay: bool = live(True, "`/` waits its random delay.")
     page: bool = live(True, "`/` answers a browser with the page.")
+    latency: bool = live(
+        True, "`/latency` tells everybody how long `/` takes, which the page draws."
+    )

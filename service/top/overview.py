@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from service.top.deltas import Change, histogram_quantile
+from service.observability.quantiles import histogram_quantile
+from service.top.deltas import Change
 
 __all__ = ["Order", "Overview", "RouteRow", "overview", "sorted_routes"]
 

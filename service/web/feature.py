@@ -6,12 +6,15 @@ programs; so it is a filter, and nothing at `/` has to know of it.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from service.feature import Core, Feature
+from service.observability.route_latency import RouteLatency
 from service.server.application import Filter
 from service.server.around import Around
 from service.server.context import RequestContext
 from service.server.routes import Handler
+from service.web.latency import latency_route
 from service.web.negotiation import prefers_html
 from service.web.pages import Pages
 
@@ -21,10 +24,12 @@ FRONT = "/"
 
 
 def feature(core: Core) -> Feature:
-    """Return the routes of the pages and the filter of the front page."""
+    """Return the pages, the filter of the front page, and the latency it draws."""
     pages = Pages()
     front = front_page(pages.front, enabled=lambda: core.store.current.flags.page)
-    return Feature(routes=pages.routes(), filters=[front])
+    latency = RouteLatency(partial(core.metrics.latency_counts, FRONT))
+    told = latency_route(latency, settings=lambda: core.store.current)
+    return Feature(routes=[*pages.routes(), told], filters=[front], parts=[latency])
 
 
 def front_page(page: Handler, *, enabled: Callable[[], bool]) -> Filter:

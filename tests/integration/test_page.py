@@ -2,6 +2,7 @@
 
 import re
 
+import httpx2
 import pytest
 
 from tests.support.browser import CHROMIUM, launched, visiting
@@ -37,7 +38,7 @@ def test_page_sends_requests_and_draws_their_delays(browser, tmp_path, scheme, w
         page = visit.page
         playwright.expect(page.locator("#version")).to_have_text("0.1.0")
         playwright.expect(page.locator("#state")).to_have_text("live")
-        playwright.expect(page.locator("#empty")).to_be_visible()
+        playwright.expect(page.locator("#rate")).to_have_text(re.compile(r"\d"))
 
         page.get_by_label("How many").fill("12")
         page.get_by_role("button", name="Send").click()
@@ -49,27 +50,97 @@ def test_page_sends_requests_and_draws_their_delays(browser, tmp_path, scheme, w
         assert answered + failed == 12
         assert failed <= len(visit.interruptions)
         assert page.locator("#empty").is_hidden()
-        assert page.locator("#chart .bar").count() >= 20
+        assert page.locator("#chart .bar").count() >= 2
+        assert page.locator("#chart .own").get_attribute("d").startswith("M")
         assert page.title().startswith("httpserver on ")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert visit.errors == []
 
 
 def test_table_tells_what_the_chart_shows(browser):
-    """Who can't see the chart reads its numbers."""
+    """Who can't see the chart reads its numbers: the service's and the visitor's."""
     with serving(**FAST) as service, visiting(browser, service.url) as visit:
         page = visit.page
         page.get_by_role("button", name="Send").click()
         page.get_by_text("The same as a table").click()
         page.get_by_text("Done").wait_for()
-        served = page.locator("#answered").inner_text()
+        own = page.locator("#answered").inner_text()
+        playwright.expect(page.locator("#own-count")).to_have_text(own)
+        served = str(int(own) + 1)  # the page itself
         playwright.expect(page.locator("#count")).to_have_text(served)
 
-        cells = page.locator("#rows td:last-child").all_inner_texts()
+        columns = [
+            page.locator(f"#rows td:nth-child({n})").all_inner_texts() for n in (2, 3)
+        ]
 
-        assert sum(map(int, cells)) == int(served)
+        assert [sum(map(int, cells)) for cells in columns] == [int(served), int(own)]
         label = page.locator("#chart").get_attribute("aria-label")
         assert label.startswith(f"{served} requests: half within ")
+        assert label.endswith(f" {own} of your own are drawn over them.")
+
+
+def test_requests_of_others_appear_without_a_reload(browser):
+    """What the service served to somebody else moves the chart."""
+    with serving(**FAST) as service, visiting(browser, service.url) as visit:
+        playwright.expect(visit.page.locator("#count")).to_have_text("1")
+        for _ in range(5):
+            httpx2.get(service.url, timeout=10)
+
+        playwright.expect(visit.page.locator("#count")).to_have_text("6")
+        playwright.expect(visit.page.locator("#own-count")).to_have_text("0")
+        visit.page.get_by_text("since the start").click()
+        playwright.expect(visit.page.locator("#count")).to_have_text("6")
+        assert visit.page.locator("#rate").inner_text() != "0.0"
+
+
+def test_hidden_page_asks_nothing(browser):
+    """A tab that nobody sees costs the service nothing, and goes on when it is seen."""
+    hide = """hidden => {
+        const getter = {get: () => hidden, configurable: true};
+        Object.defineProperty(document, 'hidden', getter);
+        document.dispatchEvent(new Event('visibilitychange'));
+    }"""
+    with serving(**FAST) as service, visiting(browser, service.url) as visit:
+        page = visit.page
+        playwright.expect(page.locator("#state")).to_have_text("live")
+        page.evaluate(hide, True)
+        page.wait_for_timeout(1200)  # what was on its way has come
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.wait_for_timeout(2500)
+        while_hidden = list(asked)
+        page.evaluate(hide, False)
+        with page.expect_response("**/latency"):
+            pass
+
+    assert while_hidden == []
+
+
+def test_service_that_tells_no_latency_leaves_the_visitors_own(browser):
+    """With the flag off the page says so, and goes on to send."""
+    with serving(flags__latency="false", **FAST) as service:
+        with visiting(browser, service.url) as visit:
+            state = visit.page.locator("#state")
+            playwright.expect(state).to_contain_text("does not tell its latency")
+            playwright.expect(visit.page.locator("#version")).to_have_text("0.1.0")
+            visit.page.get_by_role("button", name="Send").click()
+
+            outcome = visit.page.locator("#outcome")
+
+            playwright.expect(outcome).to_contain_text("Done")
+
+
+def test_page_without_javascript_explains_itself(browser):
+    """What could not work is not there; links are."""
+    with serving() as service:
+        with visiting(browser, service.url, java_script_enabled=False) as visit:
+            page = visit.page
+
+            assert page.locator("noscript .notice").is_visible()
+            assert page.locator("#chart").is_hidden()
+            assert page.get_by_role("button").count() == 0
+            page.get_by_role("link", name="/latency").click()
+            assert '"since_start"' in page.content()
 
 
 def test_page_says_when_the_service_is_gone(browser):

@@ -205,6 +205,33 @@ async def test_service_with_workers_counts_every_request_once():
     assert seen.value("http_requests_in_flight") == 0
 
 
+async def test_latency_of_every_worker_is_told_by_any():
+    """Whichever worker is asked tells the requests of all, also of one that died."""
+    with serving(server__workers=2, flags__random_delay="false") as service:
+        pids = [line["pid"] for line in service.events("worker_started")]
+        async with httpx2.AsyncClient(timeout=30) as client:
+            asked = [client.get(service.url) for _ in range(40)]
+            await asyncio.gather(*asked)
+            await await_told(service, 40)
+            os.kill(pids[0], signal.SIGKILL)
+            service.await_event("worker_died", pid=pids[0])
+            await await_told(service, 40)
+
+
+async def await_told(service, wanted: int) -> None:
+    """Ask `/latency` on new connections until each of ten answers tells *wanted*."""
+    end = time.monotonic() + 30
+    headers = {"connection": "close"}
+    async with httpx2.AsyncClient(timeout=30, headers=headers) as client:
+        while True:
+            answers = [await client.get(f"{service.url}/latency") for _ in range(10)]
+            told = [each.json()["since_start"]["count"] for each in answers]
+            if told == [wanted] * 10:
+                return
+            assert time.monotonic() < end, told
+            await asyncio.sleep(0.1)
+
+
 def agree(seen: Scrape, requests: list[asyncio.Task[httpx2.Response]]) -> bool:
     """Whether as many requests are said to be open as really are."""
     is_open = [not each.done() for each in requests]

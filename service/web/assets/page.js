@@ -1,23 +1,22 @@
-// The front page: who answers, the delays so far each second, and a burst of requests.
+// The front page: who answers, and how long `/` takes, looked up each second.
 
-import { Chart, bucketName } from "./chart.js";
+import { Chart } from "./chart.js";
+import { Burst } from "./burst.js";
+import { columnsOf, quantile, rangeName, sum } from "./histogram.js";
+import { at, readJson, seconds, show } from "./shared.js";
 
-const AT_ONCE = 6;          // browsers open six connections to one host
 const POLL = 1000;          // milliseconds between two looks
+const BUSY = 5000;          // the same, while the service has no time for us
 const FORGET = 60_000;      // milliseconds until a replica that no longer answers is left out
+const OWN_WINDOW = 60_000;  // milliseconds of the last minute
 const PERCENTS = [50, 90, 99];
 
-const at = (id) => document.getElementById(id);
-const seconds = (value) => value === null ? "–" : `${value.toFixed(2)} s`;
-const show = (id, text) => { if (at(id).textContent !== String(text)) at(id).textContent = text; };
-
-async function readJson(path, options) {
-  const answer = await fetch(path, { cache: "no-store", ...options, headers: { accept: "application/json" } });
-  if (!answer.ok) throw new Error(`${answer.status}`);
-  return answer.json();
-}
-
-// -- who answers -------------------------------------------------------------
+const chart = new Chart(at("chart"));
+const replicas = new Map();   // the last answer of each host: behind a load balancer they differ
+const burst = new Burst(() => drawLatest());
+let lostSince = null;
+let introduced = false;
+let timer = null;
 
 async function introduce() {
   const who = await readJson("version");
@@ -32,133 +31,99 @@ async function introduce() {
   }
 }
 
-// -- the delays so far -------------------------------------------------------
+// -- what is shown -----------------------------------------------------------
 
-const chart = new Chart(at("chart"));
-const replicas = new Map();   // the last answer of each host: behind a load balancer they differ
-let lostSince = null;
-let introduced = false;
-
-function merge(latest) {
-  const now = Date.now();
-  replicas.set(latest.host, { ...latest, seen: now });
-  const known = [...replicas.values()].filter((each) =>
-    now - each.seen < FORGET && String(each.bounds) === String(latest.bounds));
-  if (known.length === 1) return { ...latest, hosts: 1 };
-  const counts = latest.counts.map((_, i) => known.reduce((sum, each) => sum + each.counts[i], 0));
-  const count = counts.reduce((sum, each) => sum + each, 0);
-  const merged = { bounds: latest.bounds, counts, count, hosts: known.length };
-  for (const percent of PERCENTS) merged[`p${percent}`] = quantile(merged, percent / 100);
-  return merged;
+function known() {
+  const all = [...replicas.values()].filter((each) => Date.now() - each.seen < FORGET);
+  return all.filter((each) => String(each.bounds) === String(all.at(-1).bounds));
 }
 
-function quantile({ bounds, counts, count }, share) {
-  let left = share * count;
-  if (!count) return null;
-  for (const [i, bound] of bounds.entries()) {
-    const low = i ? bounds[i - 1] : 0;
-    if (left <= counts[i]) return low + (bound - low) * left / (counts[i] || 1);
-    left -= counts[i];
-  }
-  return bounds.at(-1);
-}
-
-function showDelays(data) {
-  at("empty").hidden = data.count > 0;
-  show("count", data.count.toLocaleString("en"));
-  for (const percent of PERCENTS) show(`p${percent}`, seconds(data[`p${percent}`]));
+function drawLatest() {
+  const answers = known();
+  if (!answers.length) return;
+  const span = new FormData(at("span")).get("span");
+  const { bounds, scale } = answers.at(-1);
+  const served = sum(answers.map((each) => each[span]));
+  const since = span === "last_minute" ? performance.now() - OWN_WINDOW : 0;
+  const own = burst.took(since);
+  const data = { columns: columnsOf(bounds, served, own, scale), count: served.count, own: own.length };
+  for (const percent of PERCENTS) data[`p${percent}`] = quantile(percent / 100, bounds, served);
+  showFigures(data, answers, span);
   chart.draw(data);
-  const words = data.count
-    ? `${data.count} requests: half within ${seconds(data.p50)}, 90 percent within ${seconds(data.p90)}, 99 percent within ${seconds(data.p99)}.`
-    : "No request so far.";
-  at("chart").setAttribute("aria-label", words);
   if (at("numbers").open) showTable(data);
 }
 
-function showTable({ bounds, counts }) {
-  at("rows").replaceChildren(...counts.flatMap((count, i) => {
-    if (i === bounds.length && !count) return [];
+function showFigures(data, answers, span) {
+  const empty = data.count + data.own === 0;
+  at("empty").hidden = !empty;
+  show("empty", span === "last_minute" ? "No request in the last minute. Send some and watch them fall into place." : "No request so far. Send some and watch them fall into place.");
+  show("count", data.count.toLocaleString("en"));
+  show("own-count", data.own.toLocaleString("en"));
+  const rate = answers.reduce((total, { last_minute: last }) => total + last.count / Math.max(last.seconds, 1), 0);
+  show("rate", rate.toFixed(rate < 10 ? 1 : 0));
+  for (const percent of PERCENTS) show(`p${percent}`, seconds(data[`p${percent}`]));
+  const words = data.count
+    ? `${data.count} requests: half within ${seconds(data.p50)}, 90 percent within ${seconds(data.p90)}, 99 percent within ${seconds(data.p99)}.`
+    : "No request so far.";
+  at("chart").setAttribute("aria-label", data.own ? `${words} ${data.own} of your own are drawn over them.` : words);
+}
+
+function showTable({ columns }) {
+  at("rows").replaceChildren(...columns.map((column) => {
     const row = document.createElement("tr");
-    row.insertCell().textContent = bucketName(bounds, i);
-    row.insertCell().textContent = count;
-    return [row];
+    for (const text of [rangeName(column), column.served, column.own]) row.insertCell().textContent = text;
+    return row;
   }));
 }
 
-function showState(hosts) {
-  const lost = hosts === 0;
-  at("chart").classList.toggle("stale", lost);
-  at("state").className = `state ${lost ? "lost" : "live"}`;
-  if (lost) {
-    lostSince ??= new Date().toLocaleTimeString();
-    show("state", `no answer since ${lostSince}, trying again`);
-  } else {
-    lostSince = null;
-    show("state", hosts > 1 ? `live, ${hosts} replicas` : "live");
-  }
+function showState(kind, text) {
+  at("chart").classList.toggle("stale", kind === "lost");
+  at("state").className = `state ${kind}`;
+  show("state", text);
 }
+
+// -- looking -----------------------------------------------------------------
 
 async function look() {
-  if (!document.hidden) {
-    try {
-      const data = merge(await readJson("latency", { signal: AbortSignal.timeout(5000) }));
-      if (!introduced) { await introduce(); introduced = true; }
-      showDelays(data);
-      showState(data.hosts);
-    } catch {
-      introduced = false;  // what comes back may be another version
-      showState(0);
-    }
+  timer = null;
+  let wait = POLL;
+  try {
+    const latest = await readJson("latency", { signal: AbortSignal.timeout(5000) });
+    replicas.delete(latest.host);   // the latest goes last
+    replicas.set(latest.host, { ...latest, seen: Date.now() });
+    if (!introduced) { await introduce(); introduced = true; }
+    lostSince = null;
+    const hosts = known().length;
+    showState("live", hosts > 1 ? `live, ${hosts} replicas` : "live");
+    drawLatest();
+  } catch (error) {
+    wait = await complain(error);
   }
-  setTimeout(look, POLL);
+  if (!document.hidden) timer = setTimeout(look, wait);
 }
 
-// -- a burst of requests -----------------------------------------------------
-
-let running = null;   // the AbortController of the burst, while there is one
-
-async function burst(amount, signal) {
-  const tally = { left: amount, flying: 0, answered: 0, failed: 0, waited: 0 };
-  const tell = () => {
-    for (const key of ["answered", "flying", "failed"]) show(key, tally[key]);
-    show("mean", tally.answered ? seconds(tally.waited / tally.answered / 1000) : "–");
-    at("progress").value = tally.answered + tally.failed;
-  };
-  const lane = async () => {
-    while (tally.left > 0 && !signal.aborted) {
-      tally.left -= 1;
-      tally.flying += 1;
-      tell();
-      const begin = performance.now();
-      try {
-        await readJson(".", { signal });
-        tally.answered += 1;
-        tally.waited += performance.now() - begin;
-      } catch {
-        if (!signal.aborted) tally.failed += 1;
-      }
-      tally.flying -= 1;
-      tell();
-    }
-  };
-  at("progress").max = amount;
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
-  return tally;
+/** Says why there is nothing new; returns the milliseconds until it is worth to ask again. */
+async function complain(error) {
+  if (error.status === 429 || error.status === 503) {
+    showState("busy", "the service is busy, asking again");
+    return Math.max(BUSY, error.retryAfter * 1000);
+  }
+  if (error.status === 404) {
+    if (!introduced) await introduce().then(() => { introduced = true; }, () => {});
+    showState("busy", "this service does not tell its latency");
+    show("empty", "This service does not tell its latency.");
+    return BUSY;
+  }
+  introduced = false;  // what comes back may be another version
+  lostSince ??= new Date().toLocaleTimeString();
+  showState("lost", `no answer since ${lostSince}, trying again`);
+  return POLL;
 }
-
-at("send").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  if (running) { running.abort(); return; }
-  running = new AbortController();
-  show("go", "Stop");
-  show("outcome", "");
-  const tally = await burst(at("amount").valueAsNumber, running.signal);
-  const verb = running.signal.aborted ? "Stopped" : "Done";
-  show("outcome", `${verb}: ${tally.answered} answered, ${tally.failed} failed.`);
-  running = null;
-  show("go", "Send");
-});
 
 at("numbers").addEventListener("toggle", () => chart.data && showTable(chart.data));
-document.addEventListener("visibilitychange", () => { if (!document.hidden && lostSince) showState(0); });
+at("span").addEventListener("change", drawLatest);
+// nobody sees a hidden page: it asks nothing until it is shown again
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) { clearTimeout(timer); timer = null; } else if (timer === null) look();
+});
 look();

@@ -119,22 +119,3 @@ async def test_status_without_body_has_none(code):
 async def test_status_that_is_none_is_refused(code):
     """Interim statuses and junk get 400."""
     assert (await DemoBench().client.get(f"/status/{code}")).status_code == 400
-
-
-async def test_latency_tells_the_delays_so_far():
-    """Bounds, counts and quantiles of what `/` waited."""
-    bench = DemoBench(delay_max=2)
-    for longest in (0.2, 2, 2):
-        bench.settings = DemoSettings(delay_max=longest)
-        await bench.client.get("/")
-
-    answer = await bench.client.get("/latency")
-    told = answer.json()
-
-    assert told["host"] == "here"
-    assert told["count"] == sum(told["counts"]) == 3
-    assert told["bounds"][-1] == 2
-    assert told["counts"][0] == 1
-    assert told["counts"][9] == 2
-    assert (told["p50"], told["p99"]) == (1.0, 1.0)
-    assert answer.headers["cache-control"] == "no-store"
