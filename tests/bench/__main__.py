@@ -6,13 +6,22 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from tests.bench import connections, patterns, routing, serving, starting, waiting
+from tests.bench import (
+    connections,
+    observing,
+    patterns,
+    routing,
+    serving,
+    starting,
+    waiting,
+)
 from tests.bench.contestants import GO, PODINFO
 
 MEASUREMENTS = {
     "routing": routing,
     "patterns": patterns,
     "serving": serving,
+    "observing": observing,
     "waiting": waiting,
     "connections": connections,
     "starting": starting,
@@ -20,6 +29,7 @@ MEASUREMENTS = {
 PACKAGES = (
     *("fastapi", "starlette", "uvicorn", "uvloop", "httptools"),
     "prometheus-fastapi-instrumentator",
+    *("opentelemetry-sdk", "opentelemetry-instrumentation-fastapi"),
 )
 
 

@@ -18,8 +18,13 @@ __all__ = [
     "FASTAPI_LOGGED",
     "GO",
     "INSTRUMENTED",
+    "OBSERVED",
     "PODINFO",
+    "TRACED_BY_CONTRIB",
+    "TRACED_BY_FASTAPI",
     "TYPED",
+    "UNOBSERVED",
+    "UNTRACED",
     "Contestant",
     "available",
 ]
@@ -83,6 +88,13 @@ def _instrumented(port: int, admin: int) -> list[str] | None:
         return None
     options = ("--factory", "--no-access-log")
     return _uvicorn("typed:instrumented", *options)(port, admin)
+
+
+def _contrib(port: int, admin: int) -> list[str] | None:
+    if find_spec("opentelemetry.instrumentation.fastapi") is None:
+        return None
+    options = ("--factory", "--no-access-log")
+    return _uvicorn("traced:by_contrib", *options)(port, admin)
 
 
 def _ours(module: str, **changed: object) -> Callable[[int, int], list[str]]:
@@ -166,4 +178,30 @@ TYPED = Contestant(
     path="/typed",
     probe_path="/readyz",
     admin=True,
+)
+TRACED = {"tracing__exporter": "otlp", "tracing__sample_ratio": 0.01}
+"""Where to, and by which protocol, the measurement says in the environment."""
+
+UNOBSERVED = Contestant(
+    name="**httpserver, no metrics, no access log, no traces**",
+    command=_ours(
+        "tests.bench.unobserved_service", log__access="false", throttle__enabled="false"
+    ),
+)
+UNTRACED = Contestant(
+    name="**httpserver, metrics and access log**",
+    command=_ours("service", throttle__enabled="false"),
+)
+OBSERVED = Contestant(
+    name="**httpserver, metrics, access log, 1 % of the requests traced**",
+    command=_ours("service", throttle__enabled="false", **TRACED),
+)
+TRACED_BY_FASTAPI = Contestant(
+    name="FastAPI on uvicorn, 1 % traced by its own telemetry",
+    command=_uvicorn("traced:by_fastapi", "--factory", "--no-access-log"),
+)
+TRACED_BY_CONTRIB = Contestant(
+    name="FastAPI on uvicorn, 1 % traced by opentelemetry-instrumentation-fastapi",
+    command=_contrib,
+    missing="opentelemetry-instrumentation-fastapi is not installed",
 )

@@ -24,7 +24,7 @@ from tests.bench.contestants import (
 from tests.bench.processes import running
 from tests.bench.tables import print_ratios, print_table, rounds, seconds, three
 
-__all__ = ["main"]
+__all__ = ["Results", "cpu", "main", "measure", "rate"]
 
 CONNECTIONS = 50
 SECONDS = 4
@@ -63,7 +63,7 @@ def main() -> None:
         return
     ours = (CORE, DEFAULTS, TYPED)
     wanted = (GO, PODINFO, BARE, FASTAPI, FASTAPI_LOGGED, INSTRUMENTED, *ours)
-    results = rounds(available(wanted), _measure)
+    results = rounds(available(wanted), measure)
     base = rate(results, FASTAPI)
     print_table(COLUMNS, (_row(each, results, base) for each in results))
     _print_ratios(results)
@@ -74,15 +74,18 @@ def rate(results: Results, contestant: Contestant) -> float:
     return median(each.report.rate for each in results[contestant])
 
 
-def _measure(contestant: Contestant) -> Measured:
+def measure(contestant: Contestant) -> Measured:
+    """Load one server for a while."""
     with running(contestant) as server:
         idle = server.rss()
         target = (server.port, contestant.path)
         wrk.load(*target, connections=CONNECTIONS, seconds=WARM_UP)
         before = server.cpu()
         report = wrk.load(*target, connections=CONNECTIONS, seconds=seconds(SECONDS))
-        cpu = (server.cpu() - before) / report.requests * 1000
-        return Measured(report=report, cpu=cpu, started_in=server.started_in, idle=idle)
+        spent = (server.cpu() - before) / report.requests * 1000
+        return Measured(
+            report=report, cpu=spent, started_in=server.started_in, idle=idle
+        )
 
 
 def _row(contestant: Contestant, results: Results, base: float) -> list[str]:
@@ -91,7 +94,7 @@ def _row(contestant: Contestant, results: Results, base: float) -> list[str]:
         contestant.name,
         three(each.report.rate for each in measured),
         f"{rate(results, contestant) / base:.2f}",
-        f"{_cpu(results, contestant):.3f}",
+        f"{cpu(results, contestant):.3f}",
         f"{median(each.report.p50 for each in measured):.2f}",
         f"{median(each.report.p99 for each in measured):.2f}",
         f"{median(each.started_in for each in measured):.2f}",
@@ -100,7 +103,8 @@ def _row(contestant: Contestant, results: Results, base: float) -> list[str]:
     ]
 
 
-def _cpu(results: Results, contestant: Contestant) -> float:
+def cpu(results: Results, contestant: Contestant) -> float:
+    """Return the median of the CPU seconds per 1,000 requests."""
     return median(each.cpu for each in results[contestant])
 
 
@@ -112,7 +116,7 @@ def _print_ratios(results: Results) -> None:
 
     frugal = None
     if PODINFO in results:
-        frugal = _cpu(results, CORE) / _cpu(results, PODINFO)
+        frugal = cpu(results, CORE) / cpu(results, PODINFO)
     print_ratios(
         "ratio of medians",
         [
