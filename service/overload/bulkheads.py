@@ -20,32 +20,31 @@ class Bulkheads:
     Args:
         known: Names of the parts there are.
 
+    Attributes:
+        by_part: The bulkhead of each part that has one.
+
     Concurrency:
-        `get` on the event loop; `limit` on any thread.
+        `limit` on any thread; what is in flight is counted on the event loop.
     """
 
     def __init__(self, known: Iterable[str]) -> None:
         self._known = sorted(known)
-        self._by_part: dict[str, Bulkhead] = {}
+        self.by_part: dict[str, Bulkhead] = {}
 
     def limit(self, limits: Mapping[str, int]) -> None:
         """Take *limits* by part; what is in flight stays and counts."""
         by_part = {}
         for part, most in limits.items():
-            bulkhead = by_part[part] = self._by_part.get(part) or Bulkhead(most)
+            bulkhead = by_part[part] = self.by_part.get(part) or Bulkhead(most)
             bulkhead.limit = most
-        self._by_part = by_part
+        self.by_part = by_part
 
     def warn_of_unknown(self) -> None:
         """Log the names that are no part, and those that are."""
-        unknown = sorted(self._by_part.keys() - set(self._known))
+        unknown = sorted(self.by_part.keys() - set(self._known))
         if unknown:
             log = get_logger("httpserver.overload")
             log.warning("bulkheads_unknown", parts=unknown, known=self._known)
-
-    def get(self, part: str) -> Bulkhead | None:
-        """Return the bulkhead of *part*, if it has one."""
-        return self._by_part.get(part)
 
 
 def partition(
@@ -61,7 +60,7 @@ def partition(
     """
 
     def enter(ctx: RequestContext) -> None:
-        bulkhead = bulkheads.get(ctx.part)
+        bulkhead = bulkheads.by_part.get(ctx.part)
         if bulkhead is None or ctx.probe:
             return
         if not bulkhead.try_enter():

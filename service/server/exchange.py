@@ -265,7 +265,7 @@ class Exchange:
         if head.close or not self.keep_alive or connection.closes_after(self):
             self.keep_alive = False
             lines.append(_CLOSE)
-        data = finished(lines, head.ends)
+        data = finished(lines, head.block)
         self.begun = True
         connection.given += len(data) + len(body)
         connection.transport.write(data + body)
@@ -308,7 +308,7 @@ class Exchange:
             self._end()
 
     def _finished_head(self, head: Head, body: bytes, *, more: bool) -> bytes:
-        lines, length, close, ends = head
+        lines, length, close, block = head
         status = self._status
         if length is None and not more and status >= 200:  # noqa: PLR2004 - 1xx has no body
             length = len(body)
@@ -328,7 +328,7 @@ class Exchange:
             self.keep_alive = False
         if not self.keep_alive:
             lines.append(_CLOSE)
-        return finished(lines, ends)
+        return finished(lines, block)
 
     def _framed(self, body: bytes, *, more: bool) -> bytes:
         """Return *body* as it goes on the wire."""

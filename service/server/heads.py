@@ -53,20 +53,19 @@ class FixedHeaders:
     Attributes:
         pairs: The same.
         names: Their names.
-        block: Their lines, without the last end.
+        block: Their lines, each behind the end of the one before it.
 
     Raises:
         BadHeader: A header that no head can hold.
     """
 
-    __slots__ = ("block", "ends", "names", "pairs")
+    __slots__ = ("block", "names", "pairs")
 
     def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         self.pairs = list(pairs)
         self.names = frozenset(name for name, _ in self.pairs)
         lines = [b": ".join(pair) for pair in self.pairs]
-        self.block = b"\r\n".join(lines)
-        self.ends = len(lines) - 1
+        self.block = b"".join(b"\r\n" + line for line in lines)
         if any(_UNSAFE.search(line) for line in lines):
             raise BadHeader("a header value holds CR, LF or NUL")
 
@@ -79,13 +78,13 @@ class Head(NamedTuple):
         lines: Lines of the head so far, without their ends.
         length: Announced bytes of the body; None when not announced.
         close: Whether the answer asks to end the connection.
-        ends: Line ends within the lines.
+        block: Lines that are known to be safe, each behind a line end.
     """
 
     lines: list[bytes]
     length: int | None
     close: bool
-    ends: int
+    block: bytes
 
 
 class HeadWriter:
@@ -144,10 +143,7 @@ class HeadWriter:
                 close = close or b"close" in pair[1].lower()
             elif kind == _DATE:
                 lines[1] = b": ".join(pair)
-        if fixed is None:
-            return Head(lines, length, close, 0)
-        lines.append(fixed.block)
-        return Head(lines, length, close, fixed.ends)
+        return Head(lines, length, close, b"" if fixed is None else fixed.block)
 
     def _learned(self, name: bytes) -> int:
         """Return the kind of a name that is new."""
@@ -159,22 +155,22 @@ class HeadWriter:
         return kind
 
 
-def finished(lines: list[bytes], ends: int = 0) -> bytes:
+def finished(lines: list[bytes], block: bytes = b"") -> bytes:
     """
     Return the head that *lines* make.
 
     Args:
         lines: Without their ends.
-        ends: Line ends that are within them.
+        block: Lines that are known to be safe, each behind a line end.
 
     Raises:
         BadHeader: A value holds CR, LF or NUL.
     """
-    ends += len(lines) + 1
-    head = b"\r\n".join([*lines, b"", b""])
+    ends = len(lines) - 1
+    head = b"\r\n".join(lines)
     if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
         raise BadHeader("a header value holds CR, LF or NUL")
-    return head
+    return b"%b%b\r\n\r\n" % (head, block)
 
 
 def _number(value: bytes) -> int:

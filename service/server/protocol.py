@@ -263,7 +263,9 @@ class HttpProtocol(RequestReader):
             self.guard.observer.drained()
         # not that of the request before, which may have begun this one
         running = exchange.run(self._app)
-        task = _begun(running, loop=self._loop, context=self._context.copy())
+        context = self._context.copy()
+        # a number in the name would be formatted for each
+        task = _begun(running, loop=self._loop, context=context, name="request")
         if not task.done():
             exchange.task = task
             self.guard.tasks.add(task)

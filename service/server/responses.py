@@ -99,8 +99,9 @@ class Response:
             self.headers.append(type_header)
         elif media_type is not None:
             self.headers.append((b"content-type", media_type.encode("latin-1")))
-        for name, value in (headers or {}).items():
-            self.add_header(name, value)
+        if headers:
+            for name, value in headers.items():
+                self.add_header(name, value)
 
     def add_header(self, name: str, value: str) -> None:
         """Add a header beside those that are there."""

@@ -9,7 +9,7 @@ from service.server.heads import BadHeader, FixedHeaders, HeadWriter, finished
 
 def lines(headers, status=200, fixed=None) -> list[bytes]:
     head = HeadWriter().head(status, headers, fixed)
-    return finished(head.lines, head.ends).split(b"\r\n")
+    return finished(head.lines, head.block).split(b"\r\n")
 
 
 def test_head_is_status_line_date_and_headers():
@@ -141,7 +141,7 @@ def test_head_has_as_many_lines_as_headers_or_is_refused(headers):
     """Whatever an application gives, no line is smuggled in."""
     try:
         head = HeadWriter().head(200, headers)
-        raw = finished(head.lines, head.ends)
+        raw = finished(head.lines, head.block)
     except BadHeader:
         return
     assert raw.count(b"\n") == raw.count(b"\r") == len(head.lines) + 1
