@@ -6,12 +6,14 @@ Source: RFC 9112 §3.2, RFC 3986 §3.2.2; RFC 9110 §15.5.20 (421).
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 __all__ = ["host_name", "is_host", "is_served"]
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
+@lru_cache(maxsize=64)  # a service has few, and each request names one
 def is_host(value: bytes) -> bool:
     """Return whether *value* is a host with or without a port."""
     return _HOST.fullmatch(value) is not None
