@@ -1,4 +1,4 @@
-"""`/latency` of the running service: what it costs others, and who may ask how often."""
+"""`/latency` of the running service: what looks cost, and who may look how often."""
 
 import httpx2
 
