@@ -1,5 +1,5 @@
 """
-Filters that await nothing: what is done before and after the rest of the chain.
+Filters that await nothing, as a rule: what is done before and after the rest.
 
 A filter that is a coroutine around the next costs a small request a microsecond each.
 Those that only look, note or count need none: neighbours in the chain run as one.

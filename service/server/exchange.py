@@ -243,6 +243,8 @@ class Exchange:
         """
         Send a whole answer: what `send` does in two messages, in one call.
 
+        `start` and `write` would do the same, for 2 of a small request's 50 µs more.
+
         Args:
             status: Status of the answer.
             headers: Names in lower case, and values.
