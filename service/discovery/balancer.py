@@ -1,28 +1,76 @@
 """
 The client's side of load balancing: of a service's endpoints, one for each call.
 
-    with balancer.lease("catalogue") as endpoint:
+    lease = balancer.lease("catalogue")
+    with lease as endpoint:
         answer = await fetch(f"http://{endpoint}/products")
+        if answer.status == 503:
+            lease.failed()  # an answer, and it speaks against the endpoint
 
 In this order: endpoints that are ready, or, when there is none, those that are about to
-go and still answer; without those that keep failing; those of the own zone, when there
-are enough of them; and of these the one that the way of choosing picks.
+go and still answer; without those that keep failing, nor those that this call has
+tried; those of the first priority; those of the own zone, when there are enough of
+them; and of these the one that the way of choosing picks.
 """
 
 import random
-from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from types import TracebackType
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from service.discovery.choosing import Choice, choice
+from service.discovery.choosing import Choice, Choose, choice
+from service.discovery.lease import Lease, speaks_against
+from service.discovery.load import Load
 from service.discovery.model import Endpoint, NoEndpoints, Registry
-from service.discovery.outliers import Outliers
+from service.discovery.outliers import OutlierLimits, Outliers
 
-__all__ = ["Balancer", "Lease"]
+__all__ = ["Balancer", "BalancerObserver", "EndpointView", "Policy"]
 
 
-def _any_error(error: BaseException) -> bool:
-    return isinstance(error, Exception)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """
+    How calls are spread over the endpoints of a service.
+
+    Attributes:
+        way: How one is chosen.
+        zone_share: Share of the endpoints that the own zone must have, for it to get
+            all calls: with fewer they would be overrun. Above 1, zones play no part.
+        outliers: When an endpoint is left out.
+    """
+
+    way: Choice = "least_requests"
+    zone_share: float = 0.3
+    outliers: OutlierLimits = field(default_factory=OutlierLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointView:
+    """
+    What the balancer knows of an endpoint.
+
+    Attributes:
+        endpoint: Which.
+        in_flight: Calls under way from here.
+        latency: How long a call takes, in seconds; 0 when nothing is known.
+        out_for: Seconds for which it is still left out; 0 when it is not.
+    """
+
+    endpoint: Endpoint
+    in_flight: int
+    latency: float
+    out_for: float
+
+
+class BalancerObserver(Protocol):
+    """Is told what the balancer does, in the thread of the call; it must not raise."""
+
+    def picked(self, service: str, *, found: bool) -> None:
+        """Count a pick, and whether there was an endpoint."""
+
+    def ejected(self, service: str, endpoint: Endpoint, seconds: float) -> None:
+        """Note that an endpoint is left out, for so many seconds."""
 
 
 class Balancer:
@@ -31,37 +79,39 @@ class Balancer:
 
     Args:
         registry: Knows the endpoints.
-        way: How one is chosen.
+        policy: How calls are spread.
+        policies: The same for single services, by name.
         zone: The caller's own, whose endpoints are preferred; empty for none.
-        zone_share: Share of a service's endpoints that the own zone must have, for it
-            to get all calls: with fewer they would be overrun.
-        outliers: Who is left out; one that is made with the defaults without.
         is_failure: Whether an error of a call speaks against the endpoint.
+        observer: Is told of picks and ejections.
+        clock: Gives the time in seconds; it must not go backwards.
         chance: Where chance comes from.
 
     Concurrency:
-        Tasks of one event loop.
+        Tasks of one event loop; `view` on any thread.
     """
 
     def __init__(
         self,
         registry: Registry,
         *,
-        way: Choice = "least_requests",
+        policy: Policy | None = None,
+        policies: Mapping[str, Policy] | None = None,
         zone: str = "",
-        zone_share: float = 0.3,
-        outliers: Outliers | None = None,
-        is_failure: Callable[[BaseException], bool] = _any_error,
+        is_failure: Callable[[BaseException], bool] = speaks_against,
+        observer: BalancerObserver | None = None,
+        clock: Callable[[], float] = time.monotonic,
         chance: random.Random | None = None,
     ) -> None:
         self._registry = registry
-        self._way = way
+        self._policy = policy or Policy()
+        self._policies = policies or {}
         self._zone = zone
-        self._zone_share = zone_share
-        self._outliers = outliers or Outliers()
         self._is_failure = is_failure
-        self._in_flight: Counter[Endpoint] = Counter()
-        self._choose = choice(way, in_flight=self._in_flight.__getitem__, chance=chance)
+        self._observer = observer
+        self._clock = clock
+        self._chance = chance or random.Random()  # noqa: S311 - spreads load, guards nothing
+        self._services: dict[str, _Service] = {}
 
     def pick(
         self,
@@ -71,11 +121,12 @@ class Balancer:
         exclude: Collection[Endpoint] = (),
     ) -> Endpoint:
         """
-        Return the endpoint for one call.
+        Return the endpoint for one call, which is not counted; see `lease`.
 
         Args:
             service: Name of the service.
-            key: Calls with the same key go to the same endpoint, by consistent hash.
+            key: By consistent hash, calls with the same key go to the same endpoint;
+                other ways don't look at it.
             exclude: Endpoints that this call has tried; one of them only when nothing
                 else is left.
 
@@ -83,14 +134,7 @@ class Balancer:
             UnknownService: The registry knows nothing of it.
             NoEndpoints: There is nothing to call.
         """
-        usable = _usable(self._registry.endpoints(service))
-        if not usable:
-            raise NoEndpoints(f"service {service} has no endpoint")
-        accepted = self._outliers.accepted(usable)
-        fresh = [each for each in accepted if each not in exclude] or [
-            each for each in usable if each not in exclude
-        ]
-        return self._choose(self._near(fresh or accepted), key)
+        return self._pick(self._service(service), key, exclude)
 
     def lease(
         self,
@@ -98,68 +142,147 @@ class Balancer:
         *,
         key: str | None = None,
         exclude: Collection[Endpoint] = (),
-    ) -> "Lease":
+        is_failure: Callable[[BaseException], bool] | None = None,
+    ) -> Lease:
         """
-        Return the block around one call: it gives the endpoint, and what comes of it is
-        remembered.
+        Return the block around one call: it gives the endpoint, counts the call as
+        under way, and remembers what comes of it.
+
+        Args:
+            service: As `pick`.
+            key: As `pick`.
+            exclude: As `pick`.
+            is_failure: Whether an error of this call speaks against the endpoint,
+                instead of what the balancer goes by.
 
         Raises:
             UnknownService: As `pick`.
             NoEndpoints: As `pick`.
         """
-        return Lease(self, self.pick(service, key=key, exclude=exclude))
+        state = self._service(service)
+        endpoint = self._pick(state, key, exclude)
+        return Lease(
+            endpoint,
+            load=state.load,
+            outliers=state.outliers,
+            is_failure=is_failure or self._is_failure,
+        )
 
-    def begin(self, endpoint: Endpoint) -> None:
-        """Count a call that is under way."""
-        self._in_flight[endpoint] += 1
-
-    def end(self, endpoint: Endpoint, error: BaseException | None) -> None:
+    def view(self, service: str) -> list[EndpointView]:
         """
-        Take what came of a call.
+        Return what is known of each endpoint of *service*.
 
-        Args:
-            endpoint: Who was called.
-            error: What the call raised, if anything; one that is cancelled says
-                nothing about the endpoint.
+        Raises:
+            UnknownService: As `pick`.
         """
-        self._in_flight[endpoint] -= 1
-        if not self._in_flight[endpoint]:
-            del self._in_flight[endpoint]
-        if error is None:
-            self._outliers.succeeded(endpoint)
-        elif self._is_failure(error):
-            self._outliers.failed(endpoint)
+        state = self._services.get(service)
+        return [
+            EndpointView(
+                endpoint=each,
+                in_flight=state.load.calls(each) if state else 0,
+                latency=state.load.latency(each) if state else 0.0,
+                out_for=state.outliers.out_for(each) if state else 0.0,
+            )
+            for each in self._registry.endpoints(service)
+        ]
 
-    def _near(self, endpoints: Sequence[Endpoint]) -> Sequence[Endpoint]:
-        if not self._zone:
-            return endpoints
-        near = [each for each in endpoints if each.zone == self._zone]
-        return near if len(near) >= self._zone_share * len(endpoints) else endpoints
+    def _service(self, name: str) -> "_Service":
+        """
+        Return the state of a service, brought to what the registry knows now.
+
+        Raises:
+            UnknownService: The registry knows nothing of it.
+        """
+        endpoints = self._registry.endpoints(name)
+        state = self._services.get(name)
+        if state is None:
+            policy = self._policies.get(name, self._policy)
+            state = _Service(name, policy, self._clock, self._observer)
+            self._services[name] = state
+        if state.endpoints is not endpoints:
+            state.renew(endpoints, self._chance)
+        return state
+
+    def _pick(
+        self, state: "_Service", key: str | None, exclude: Collection[Endpoint]
+    ) -> Endpoint:
+        if self._observer is not None:
+            self._observer.picked(state.name, found=bool(state.usable))
+        if not state.usable:
+            raise NoEndpoints(f"service {state.name} has no endpoint")
+        candidates: Sequence[Endpoint] = state.outliers.accepted(state.usable)
+        if exclude:
+            candidates = _without(candidates, exclude) or (
+                _without(state.usable, exclude) or candidates
+            )
+        if state.has_priorities:
+            candidates = _of_first_priority(candidates)
+        if self._zone:
+            candidates = _near(candidates, self._zone, state.policy.zone_share)
+        return state.choose(candidates, key)
 
 
-class Lease:
-    """One call of an endpoint."""
+class _Service:
+    """What is remembered of one service."""
 
-    __slots__ = ("_balancer", "endpoint")
-
-    def __init__(self, balancer: Balancer, endpoint: Endpoint) -> None:
-        self._balancer = balancer
-        self.endpoint = endpoint
-
-    def __enter__(self) -> Endpoint:
-        self._balancer.begin(self.endpoint)
-        return self.endpoint
-
-    def __exit__(
+    def __init__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        name: str,
+        policy: Policy,
+        clock: Callable[[], float],
+        observer: BalancerObserver | None,
     ) -> None:
-        self._balancer.end(self.endpoint, error)
+        self.name = name
+        self.policy = policy
+        self.endpoints: tuple[Endpoint, ...] | None = None
+        self.usable: Sequence[Endpoint] = ()
+        self.choose: Choose
+        self.has_priorities = False
+        self.load = Load(clock=clock)
+        self.outliers = Outliers(policy.outliers, clock=clock, on_eject=self._ejected)
+        self._observer = observer
+
+    def renew(self, endpoints: tuple[Endpoint, ...], chance: random.Random) -> None:
+        """Go by these endpoints from now on, and forget what others did."""
+        self.endpoints = endpoints
+        self.usable = _usable(endpoints)
+        self.has_priorities = len({each.priority for each in self.usable}) > 1
+        self.choose = choice(
+            self.policy.way, self.usable, load=self.load, chance=chance
+        )
+        self.load.keep(endpoints)
+        self.outliers.keep(endpoints)
+
+    def _ejected(self, endpoint: Endpoint, seconds: float) -> None:
+        if self._observer is not None:
+            self._observer.ejected(self.name, endpoint, seconds)
 
 
 def _usable(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
-    """Return those that want calls, else those that still answer."""
+    """Return those that want calls, else those that are about to go and answer."""
     ready = [each for each in endpoints if each.ready and not each.terminating]
-    return ready or [each for each in endpoints if each.ready or each.terminating]
+    return ready or [each for each in endpoints if each.serving and each.terminating]
+
+
+def _without(
+    endpoints: Sequence[Endpoint], excluded: Collection[Endpoint]
+) -> list[Endpoint]:
+    return [each for each in endpoints if each not in excluded]
+
+
+def _of_first_priority(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    first = min(each.priority for each in endpoints)
+    return [each for each in endpoints if each.priority == first]
+
+
+def _near(endpoints: Sequence[Endpoint], zone: str, share: float) -> Sequence[Endpoint]:
+    """
+    Return those of the zone: as they were assigned to zones, when all were (the one
+    that assigns knows the load of each zone), else by where they are, when the zone has
+    its share.
+    """
+    if all(each.for_zones for each in endpoints):
+        near = [each for each in endpoints if zone in each.for_zones]
+        return near or endpoints
+    near = [each for each in endpoints if each.zone == zone]
+    return near if near and len(near) >= share * len(endpoints) else endpoints

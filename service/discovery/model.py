@@ -1,7 +1,7 @@
 """What discovery knows: services, their endpoints, and who can tell of them."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from typing_extensions import override
 
@@ -27,7 +27,12 @@ class Endpoint:
         zone: Where it runs, such as `eu-west-1a`; empty when nobody said.
         ready: Whether it wants new calls.
         terminating: Whether it is about to go: it is called only when nothing else is
-            left, and it still answers.
+            left.
+        serving: Whether it still answers, which one that is about to go may.
+        for_zones: Zones whose callers it was assigned to; empty when nobody said.
+        priority: Endpoints of a higher number are called only when none of a lower one
+            can be (RFC 2782).
+        weight: Share of the calls, among endpoints of the same priority, > 0.
     """
 
     host: str
@@ -35,6 +40,10 @@ class Endpoint:
     zone: str = field(default="", compare=False)
     ready: bool = field(default=True, compare=False)
     terminating: bool = field(default=False, compare=False)
+    serving: bool = field(default=True, compare=False)
+    for_zones: tuple[str, ...] = field(default=(), compare=False)
+    priority: int = field(default=0, compare=False)
+    weight: float = field(default=1.0, compare=False)
 
     @override
     def __str__(self) -> str:
@@ -42,21 +51,29 @@ class Endpoint:
         return f"{host}:{self.port}"
 
 
+@runtime_checkable
 class Registry(Protocol):
     """Knows the endpoints of services; a part that is started and stopped."""
 
     name: str
 
     async def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch; a source that is away now does not keep it from starting."""
 
     async def stop(self) -> None:
         """End it."""
 
+    async def check(self) -> None:
+        """Return when each service was heard of; raise the reason when not."""
+
     def endpoints(self, service: str) -> tuple[Endpoint, ...]:
         """
-        Return what is known of *service* now, without waiting for anything.
+        Return what is known of *service* now, without waiting for anything: the same
+        tuple until something changes.
 
         Raises:
-            UnknownService: Nothing is known of it.
+            UnknownService: Nobody ever told that there is such a service.
+
+        Concurrency:
+            Any thread.
         """
