@@ -11,6 +11,7 @@ import pytest
 from tests.support.busy_service import (
     LABELS,
     PAST,
+    PODS,
     busy_service,
     use,
     watching,
@@ -42,7 +43,7 @@ ALL = {
 """Variables with "all" chosen, at a scrape each second."""
 
 FEW = ALL | {
-    "pod": [LABELS["pod"], "another"],
+    "pod": PODS,
     "route": ["/", "/hello", "/status/{code}", "/version"],
 }
 """Variables with some values chosen: those with braces are no expressions."""
@@ -58,7 +59,7 @@ def watched(tmp_path_factory):
             pytest.skip(f"{program} is not on PATH")
     folder = tmp_path_factory.mktemp("prometheus")
     with busy_service(folder) as service, watching(service, folder) as prometheus:
-        _await(lambda: prometheus.value("sum(up)") == 1)
+        _await(lambda: prometheus.value("sum(up)") == 2)
         use(service)
         _await(lambda: prometheus.query('http_requests_total{status="429"}'))
         use(service)

@@ -22,10 +22,13 @@ from tests.support.process import ServiceProcess, serving
 from tests.support.prometheus import Prometheus, running
 from tools.alert_rules import RULES
 
-__all__ = ["LABELS", "PAST", "busy_service", "use", "watching"]
+__all__ = ["LABELS", "PAST", "PODS", "busy_service", "use", "watching"]
 
 LABELS = {"namespace": "shop", "pod": "httpserver-0"}
 """What discovery would add to every series."""
+
+PODS = [LABELS["pod"], "httpserver-1"]
+"""As which Prometheus takes the one process: queries must keep pods apart."""
 
 PAST = "yesterday"
 """Namespace of made-up samples: an hour of 10 requests/s, of which 0.2 % miss both
@@ -102,10 +105,8 @@ def _meet_each(admin: httpx2.Client, public: httpx2.Client) -> None:
 def watching(service: ServiceProcess, folder: Path) -> Iterator[Prometheus]:
     """Run a Prometheus with our rules that scrapes *service* each second."""
     _remember(folder)
-    target = {
-        "targets": [service.admin_url.removeprefix("http://")],
-        "labels": LABELS,
-    }
+    address = service.admin_url.removeprefix("http://")
+    pods = [{"targets": [address], "labels": LABELS | {"pod": pod}} for pod in PODS]
     config = {
         "global": {
             "scrape_interval": "1s",
@@ -113,7 +114,7 @@ def watching(service: ServiceProcess, folder: Path) -> Iterator[Prometheus]:
             "evaluation_interval": "1s",
         },
         "rule_files": [str(_rules(folder))],
-        "scrape_configs": [{"job_name": "httpserver", "static_configs": [target]}],
+        "scrape_configs": [{"job_name": "httpserver", "static_configs": pods}],
     }
     with running(yaml.safe_dump(config), folder) as prometheus:
         yield prometheus

@@ -207,10 +207,8 @@ def _routes() -> Panels:
                 "Since it began": (
                     Query(
                         "max by (alertname, severity, namespace, alertstate)"
-                        f" (time() - ALERTS_FOR_STATE{{{SERVICE}}}"
-                        " * on (alertname, namespace, job)"
-                        " group_left (alertstate, severity)"
-                        f" ALERTS{{{SERVICE}}})",
+                        f" (ALERTS{{{SERVICE}}} * ignoring (alertstate) group_left ()"
+                        f" (time() - ALERTS_FOR_STATE{{{SERVICE}}}))",
                         now=True,
                     ),
                     "s",
