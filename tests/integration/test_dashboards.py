@@ -199,6 +199,17 @@ def test_one_request_is_found_by_its_id(watched, loki):
     assert [json.loads(text)["path"] for _, text in found] == ["/version"]
 
 
+@pytest.mark.parametrize("title", ["p50 by route", "p99 by route", "Latency"])
+def test_points_of_the_latency_lead_to_traces(prometheus, title):
+    """Prometheus keeps exemplars for the panel's query, each with a trace."""
+    (latency,) = (each for each in asked(TEXTS["overview"]) if each.where == title)
+
+    found = prometheus.exemplars(interpolated(latency.expr, ALL), seconds=300)
+
+    assert found
+    assert all(len(labels["trace_id"]) == 32 for labels in found)
+
+
 @pytest.mark.parametrize("objective", ["availability", "latency"])
 def test_budget_is_weighed_by_requests(prometheus, objective):
     """0.2 % of 10/s and none of 30/s are 0.05 % of all: by time it would be 0.1 %."""

@@ -39,6 +39,9 @@ _ALWAYS = {
     "expr": 'up{job="httpserver"} == 1',
     "labels": {"severity": "none"},
 }
+_NOWHERE = "http://127.0.0.1:1"
+"""A collector that is away: spans are dropped, and exemplars are there."""
+
 _HOUR = 3600
 
 
@@ -63,6 +66,10 @@ def busy_service(folder: Path) -> Iterator[ServiceProcess]:
             throttle__rate=50,
             throttle__burst=200,
             log__sampling__first=5,
+            tracing__exporter="otlp",
+            tracing__sample_ratio=1,
+            tracing__interval=0.5,
+            tracing__otlp__endpoint=_NOWHERE,
             **tls.flags(),
             **settings,
         ) as service:
@@ -116,7 +123,8 @@ def watching(service: ServiceProcess, folder: Path) -> Iterator[Prometheus]:
         "rule_files": [str(_rules(folder))],
         "scrape_configs": [{"job_name": "httpserver", "static_configs": pods}],
     }
-    with running(yaml.safe_dump(config), folder) as prometheus:
+    option = "--enable-feature=exemplar-storage"
+    with running(yaml.safe_dump(config), folder, option) as prometheus:
         yield prometheus
 
 

@@ -38,6 +38,14 @@ class Prometheus:
             for each in result
         ]
 
+    def exemplars(self, expression: str, *, seconds: float) -> list[dict[str, str]]:
+        """Return the labels of the exemplars of what *expression* selects."""
+        now = time.time()
+        found = self._data(
+            "query_exemplars", query=expression, start=now - seconds, end=now
+        )
+        return [each["labels"] for line in found for each in line["exemplars"]]
+
     def label_values(self, label: str, series: str) -> list[str]:
         """Return the values that *label* has among *series*."""
         found: list[str] = self._data(f"label/{label}/values", **{"match[]": series})

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from tools.dashboards.panels import graph, table
 from tools.dashboards.queries import PODS, Query, increase, quantile, rate
 
-__all__ = ["CERTIFICATE_LEFT", "NOT_AFTER", "life", "sample", "settings"]
+__all__ = ["CERTIFICATE_LEFT", "NOT_AFTER", "life", "sample", "settings", "telemetry"]
 
 NOT_AFTER = "httpserver_tls_certificate_not_after_timestamp_seconds"
 
@@ -146,23 +146,12 @@ def settings() -> Panels:
             unit="none",
         ),
         graph(
-            "Pushes of the metrics",
-            Query(
-                increase("httpserver_metrics_pushes_total", by="result", where=PODS),
-                "{{result}}",
-            ),
-            shows="Pushes to a collector by result; all 0 where `metrics.push` is off.",
-            good="`success` alone.",
-            bad="`failure`: the collector is away or refuses; values come with the "
-            "next.",
-            unit="none",
-        ),
-        graph(
             "Time left of the certificates",
             Query(
                 f"min by (pod, certificate) ({NOT_AFTER}{{{PODS}}}) - time()",
                 "{{pod}} {{certificate}}",
             ),
+            width=12,
             shows="Until the certificates in use end; nothing where the pods have no "
             "TLS.",
             good="It jumps up by itself, 30 days before the end.",
@@ -176,9 +165,53 @@ def settings() -> Panels:
                 increase("httpserver_tls_reloads_total", by="result", where=PODS),
                 "{{result}}",
             ),
+            width=12,
             shows="Reloads of the certificate files by result; nothing without TLS.",
             good="`changed` once a pod at each renewal.",
             bad="`failed`: key and certificate do not fit, or can't be read.",
+            unit="none",
+        ),
+    ]
+
+
+def telemetry() -> Panels:
+    """Return what becomes of the metrics and traces that are sent away."""
+    return [
+        graph(
+            "Pushes of the metrics",
+            Query(
+                increase("httpserver_metrics_pushes_total", by="result", where=PODS),
+                "{{result}}",
+            ),
+            width=12,
+            shows="Pushes to a collector by result; all 0 where `metrics.push` is off.",
+            good="`success` alone.",
+            bad="`failure`: the collector is away or refuses; values come with the "
+            "next.",
+            unit="none",
+        ),
+        graph(
+            "Spans of traces",
+            Query(
+                increase("httpserver_trace_spans_exported_total", where=PODS),
+                "exported",
+            ),
+            Query(
+                increase(
+                    "httpserver_trace_spans_dropped_total", by="reason", where=PODS
+                ),
+                "dropped, {{reason}}",
+            ),
+            Query(
+                increase("httpserver_trace_export_failures_total", where=PODS),
+                "exports that failed",
+            ),
+            width=12,
+            shows="Spans that went to the collector and that were lost; nothing where "
+            "`tracing.exporter` is `none`.",
+            good="None is lost.",
+            bad="`queue_full`: a larger `tracing.queue_size` or a lower ratio. "
+            "`export_failed`: the collector is away.",
             unit="none",
         ),
     ]

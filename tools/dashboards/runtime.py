@@ -30,6 +30,7 @@ def dashboard() -> models.Dashboard:
             "Event loop and connections": _loop(),
             "Life of the pods": pods.life(),
             "Settings and certificates": pods.settings(),
+            "Metrics and traces that are sent": pods.telemetry(),
             "Sample application": pods.sample(),
         },
         description=(

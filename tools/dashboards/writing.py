@@ -29,6 +29,7 @@ DASHBOARDS: dict[str, Callable[[], Dashboard]] = {
 MAY_BE_EMPTY = {
     "Alerts": "nothing is wrong",
     "Provider of text messages, p99": "no message was sent",
+    "Spans of traces": "`tracing.exporter` is `none`",
     "Starts": "no process has started within the time that is shown",
     "Text messages": "`sms.enabled` is not set",
     "Versions": "no other version has come within the time that is shown",
