@@ -27,9 +27,10 @@ OTHERS = {"up", "certmanager_certificate_ready_status"}
 
 WORDS = {
     *("absent", "and", "by", "changes", "count", "histogram_quantile", "increase"),
-    *("label_replace", "max", "min", "or", "rate", "sum", "time"),
+    *("ignoring", "label_replace", "max", "min", "or", "rate", "sort", "sum", "time"),
+    "topk",
 }
-"""Functions and operators of PromQL that the rules use."""
+"""Functions and operators of PromQL that rules and runbooks use."""
 
 CHANGED = {
     'job="httpserver"}': "",
@@ -140,6 +141,34 @@ def test_runbook_tells_meaning_impact_look_and_remedy(name: str) -> None:
     assert f"`{ALERTS[name]['labels']['severity']}`" in text
 
 
+def queries() -> list[str]:
+    """Take the queries of the runbooks and of docs/alerts.md, one a string."""
+    pages = [*RUNBOOKS.glob("*.md"), ROOT / "docs" / "alerts.md"]
+    blocks = [
+        block
+        for page in pages
+        for block in re.findall(r"```promql\n(.*?)```", page.read_text(), re.DOTALL)
+    ]
+    bare = re.sub(r"^#.*\n", "", "\n".join(blocks), flags=re.MULTILINE)
+    return re.sub(r"\n+ +", " ", bare).split("\n")
+
+
+def test_queries_of_the_runbooks_are_right(tmp_path: Path) -> None:
+    """Prometheus can read each one, and it asks for series that exist."""
+    asked = [query for query in queries() if query]
+    rules = [
+        {"record": f"query:{number}", "expr": query}
+        for number, query in enumerate(asked)
+    ]
+    path = tmp_path / "rules.yaml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
+    unknown = {name for query in asked for name in metrics_of(query)}
+
+    promtool("check", "rules", path)
+    assert len(asked) > 40
+    assert unknown <= documented() | RECORDED | OTHERS
+
+
 def test_every_runbook_has_its_alert_and_its_row() -> None:
     """No runbook of an alert that is gone; docs/alerts.md lists all, and no other."""
     table = (ROOT / "docs" / "alerts.md").read_text()
@@ -156,7 +185,7 @@ def test_every_runbook_has_its_alert_and_its_row() -> None:
 
 def metrics_of(expr: str) -> set[str]:
     """Take the names of series from an expression."""
-    bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[\w+\]|\bby \([^)]*\)', " ", expr)
+    bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[\w+\]|\b(?:by|ignoring) \([^)]*\)', " ", expr)
     return set(re.findall(r"(?<![\w:.])[a-z_][\w:]*", bare)) - WORDS
 
 
