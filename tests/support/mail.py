@@ -140,7 +140,7 @@ def mail_serving(
 
 class _Printing(MailServer):
     def take(self, mail: EmailMessage) -> None:
-        print(json.dumps(shown(mail)), flush=True)  # noqa: T201 - the pod's log
+        print(json.dumps(shown(mail)) + "\n", end="", flush=True)  # noqa: T201 - the pod's log
 
 
 def _main(port: str, cert: str, key: str, user: str, password: str) -> None:

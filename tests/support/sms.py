@@ -177,7 +177,7 @@ class _Printing(FakeProvider):
             "text": text,
             "authorization": request.headers["authorization"],
         }
-        print(json.dumps(line), flush=True)  # noqa: T201 - the pod's log
+        print(json.dumps(line) + "\n", end="", flush=True)  # noqa: T201 - the pod's log
         return status
 
 

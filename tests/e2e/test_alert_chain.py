@@ -1,0 +1,100 @@
+"""
+From failing requests to the mail and the phone, on the cluster, with nothing left out:
+the service, its rules, a Prometheus and an Alertmanager of the operator's with our
+configuration, the gateway, a mail server and a provider.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.alerts import alerting, await_alert, shortened_rules
+from tests.support.cluster import Namespace, await_value, loaded_inside
+from tests.support.notifications import World
+from tests.support.sms import RECIPIENTS
+
+NAMESPACE = "httpserver-alert-chain"
+
+ALERT = "HttpserverAvailabilityBudgetBurn"
+"""Critical, so that it goes to both."""
+
+
+def prometheus() -> list[dict]:
+    """Make a Prometheus that scrapes, judges and tells within its namespace alone."""
+    account = {"name": "chain", "namespace": NAMESPACE}
+    role = {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "ClusterRole",
+        "name": "view",
+    }
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "chain"}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "chain"},
+            "roleRef": role,
+            "subjects": [{"kind": "ServiceAccount", **account}],
+        },
+        {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "Prometheus",
+            "metadata": {"name": "chain"},
+            "spec": {
+                "image": "localhost/prometheus:1",
+                "imagePullPolicy": "Never",
+                "version": "v3.15.0",
+                "serviceAccountName": "chain",
+                "scrapeInterval": "2s",
+                "evaluationInterval": "2s",
+                # without selectors of namespaces: its own alone
+                "serviceMonitorSelector": {},
+                "ruleSelector": {},
+                "alerting": {
+                    "alertmanagers": [
+                        {
+                            "namespace": NAMESPACE,
+                            "name": "alertmanager-operated",
+                            "port": "web",
+                        }
+                    ]
+                },
+            },
+        },
+    ]
+
+
+@pytest.fixture(scope="module")
+def watched(prometheus_operator, image) -> Iterator[Namespace]:
+    """The chart with its rules, shortened."""
+    with alerting(NAMESPACE, image=image) as ns, shortened_rules(ns):
+        yield ns
+
+
+@pytest.fixture(scope="module")
+def world(watched, image, tmp_path_factory) -> World:
+    """Everybody else."""
+    found = World(watched, image, tmp_path_factory.mktemp("gateway"))
+    found.start_mail()
+    found.start_provider()
+    found.install_gateway()
+    found.start_alertmanager()
+    found.create(*prometheus())
+    target = "prometheus/chain"
+    watched.kubectl("wait", target, "--for=condition=Available", "--timeout=180s")
+    return found
+
+
+def test_failing_requests_reach_mail_and_phone_and_so_does_their_end(world):
+    """A text for each recipient when they begin to fail, one when they have ceased."""
+    firing = f"FIRING critical {ALERT} {NAMESPACE}"
+    resolved = f"RESOLVED critical {ALERT} {NAMESPACE}"
+
+    with loaded_inside(world.ns, "/status/500"):
+        await_value(lambda: world.texts(firing), lambda to: to == RECIPIENTS, limit=240)
+    await_alert(world.ns, ALERT, "inactive", limit=300)
+    await_value(lambda: world.texts(resolved), lambda to: to == RECIPIENTS, limit=120)
+
+    subjects = world.subjects()
+    assert f"FIRING critical {ALERT} in {NAMESPACE}" in subjects
+    assert f"RESOLVED critical {ALERT} in {NAMESPACE}" in subjects
