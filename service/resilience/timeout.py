@@ -25,7 +25,7 @@ __all__ = ["DeadlineExceeded", "remaining", "timeout", "with_timeout"]
 
 T = TypeVar("T")
 
-_DEADLINE: ContextVar[float | None] = ContextVar("deadline", default=None)
+_INNERMOST: ContextVar["timeout | None"] = ContextVar("deadline", default=None)
 
 
 class DeadlineExceeded(TimeoutError):
@@ -34,13 +34,16 @@ class DeadlineExceeded(TimeoutError):
 
 def remaining() -> float | None:
     """Return the seconds until the deadline, 0.0 when it is over, None without one."""
-    deadline = _DEADLINE.get()
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
+    block = _INNERMOST.get()
+    return None if block is None else max(0.0, block.deadline - time.monotonic())
 
 
 class timeout:  # noqa: N801 - used as a word, as asyncio's own
     """
     Cut the block when *seconds* are over, or the deadline that it is inside of.
+
+    Attributes:
+        deadline: When that is, by the monotonic clock.
 
     Raises:
         DeadlineExceeded: On leaving: it was cut.
@@ -50,14 +53,16 @@ class timeout:  # noqa: N801 - used as a word, as asyncio's own
         cut themselves: the block has to wait for them.
     """
 
-    __slots__ = ("_allowed", "_scope", "_token")
+    __slots__ = ("_allowed", "_outer", "_scope", "_token", "deadline")
 
     def __init__(self, seconds: float) -> None:
         left = remaining()
         self._allowed = seconds if left is None else min(seconds, left)
+        self._outer = _INNERMOST.get()
 
     async def __aenter__(self) -> None:
-        self._token = _DEADLINE.set(time.monotonic() + self._allowed)
+        self.deadline = time.monotonic() + self._allowed
+        self._token = _INNERMOST.set(self)
         self._scope = asyncio.timeout(self._allowed)
         await self._scope.__aenter__()
 
@@ -67,11 +72,27 @@ class timeout:  # noqa: N801 - used as a word, as asyncio's own
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _DEADLINE.reset(self._token)
+        _INNERMOST.reset(self._token)
         try:
             await self._scope.__aexit__(kind, error, trace)
         except TimeoutError as cut:
-            raise DeadlineExceeded(f"not done within {self._allowed:g} s") from cut
+            raise self._exceeded() from cut
+        # The block around this one was the first to notice a deadline that is both of
+        # theirs: whoever looks at what came of this one must not take it for a caller
+        # that has left.
+        outer = self._outer
+        if isinstance(error, asyncio.CancelledError) and outer and outer.expired:
+            raise self._exceeded() from error
+
+    @property
+    def expired(self) -> bool:
+        """Whether this deadline, or one around it, has cut its block."""
+        return self._scope.expired() or (
+            self._outer is not None and self._outer.expired
+        )
+
+    def _exceeded(self) -> DeadlineExceeded:
+        return DeadlineExceeded(f"not done within {self._allowed:g} s")
 
 
 def with_timeout(

@@ -47,6 +47,25 @@ async def test_inner_deadline_is_never_later_than_the_outer_one():
     assert 9 < again <= 10
 
 
+async def test_cut_by_the_outer_deadline_is_a_time_out_for_the_inner_block_too():
+    """A breaker between both must not take it for a caller that went away."""
+    seen = []
+
+    async def watched():
+        try:
+            async with timeout(60):
+                await forever()
+        except BaseException as error:
+            seen.append(type(error))
+            raise
+
+    with pytest.raises(DeadlineExceeded):
+        async with timeout(0.01):
+            await watched()
+
+    assert seen == [DeadlineExceeded]
+
+
 async def test_time_out_of_something_else_stays_what_it_is():
     """Only the deadline of the block is told as such."""
     with pytest.raises(TimeoutError) as raised:
