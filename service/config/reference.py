@@ -107,6 +107,8 @@ def _type_of(leaf: Leaf) -> str:
 def _described(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(_described(each) for each in schema["anyOf"])
+    if "$ref" in schema:
+        return "objects"  # the feature's own page has their members
     if "enum" in schema:
         return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
     match schema["type"]:

@@ -11,9 +11,9 @@ from typing import Self
 
 from pydantic import model_validator
 
+from service.settings.client import ClientSettings
 from service.settings.features import (
     DemoSettings,
-    FlagSettings,
     LoginSettings,
     SmsSettings,
 )
@@ -27,6 +27,13 @@ from service.settings.observability import (
     TracingSettings,
 )
 from service.settings.protection import OverloadSettings, ThrottleSettings
+from service.settings.proxy import ProxySettings
+from service.settings.samples import (
+    CatalogueSettings,
+    FanOutSettings,
+    FlagRule,
+    FlagSettings,
+)
 from service.settings.server import (
     AdminSettings,
     ControlSettings,
@@ -38,9 +45,13 @@ from service.settings.server import (
 
 __all__ = [
     "AdminSettings",
+    "CatalogueSettings",
+    "ClientSettings",
     "ControlSettings",
     "CorsSettings",
     "DemoSettings",
+    "FanOutSettings",
+    "FlagRule",
     "FlagSettings",
     "LogLevel",
     "LogSettings",
@@ -49,6 +60,7 @@ __all__ = [
     "OtlpSettings",
     "OverloadSettings",
     "ProbeSettings",
+    "ProxySettings",
     "PushSettings",
     "SamplingSettings",
     "ServerSettings",
@@ -71,9 +83,13 @@ class Settings(Section):
     tracing: TracingSettings = TracingSettings()
     overload: OverloadSettings = OverloadSettings()
     throttle: ThrottleSettings = ThrottleSettings()
+    client: ClientSettings = ClientSettings()
     demo: DemoSettings = DemoSettings()
+    catalogue: CatalogueSettings = CatalogueSettings()
+    fan_out: FanOutSettings = FanOutSettings()
     login: LoginSettings = LoginSettings()
     sms: SmsSettings = SmsSettings()
+    proxy: ProxySettings = ProxySettings()
     flags: FlagSettings = FlagSettings()
 
     @model_validator(mode="after")

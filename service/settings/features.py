@@ -1,4 +1,4 @@
-"""Settings of the features, and the flags."""
+"""Settings of the features."""
 
 from typing import Literal, Self
 
@@ -8,7 +8,6 @@ from service.settings.fields import PhoneNumber, Seconds, Section, live
 
 __all__ = [
     "DemoSettings",
-    "FlagSettings",
     "LoginSettings",
     "SmsSettings",
 ]
@@ -112,13 +111,3 @@ class SmsSettings(Section):
             msg = f"sms.enabled needs {', '.join(missing)}"
             raise ValueError(msg)
         return self
-
-
-class FlagSettings(Section):
-    """Feature flags: each takes effect on reload."""
-
-    random_delay: bool = live(True, "`/` waits its random delay.")
-    page: bool = live(True, "`/` answers a browser with the page.")
-    latency: bool = live(
-        True, "`/latency` tells everybody how long `/` takes, which the page draws."
-    )

@@ -24,6 +24,10 @@ def leaves(schema: dict[str, Any], prefix: str = "") -> dict[str, dict[str, Any]
 
 SETTINGS = leaves(config_schema())
 OTHERS = {
+    "fan_out.backends": ["http://other:8080/fan-out"],
+    "fan_out.max_hops": 4,
+    "flags.flagd": "flagd:8015",
+    "flags.rules": {"page": {"percentage": 10}},
     "log.loggers": {"uvicorn.error": "debug"},
     "log.redact": ["password"],
     "log.sampling.levels": ["debug"],
