@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import dns.asyncresolver
-import dns.exception
+import dns.name
 import dns.nameserver
+import dns.rdata
 import dns.resolver
+from dns.rdtypes.IN.SRV import SRV
 
 from service.discovery.addresses import split_address
 from service.discovery.asking import Answer
@@ -133,7 +135,9 @@ class Lookup:
     async def _records(self, question: Question) -> Answer:
         """Ask for SRV records, and for the addresses of their targets."""
         answer, ttl = await self._query(question.name, "SRV")
-        records = [each for each in answer if str(each.target) != "."]
+        services = [each for each in answer if isinstance(each, SRV)]
+        # a target of "." says that the service is not to be had
+        records = [each for each in services if each.target != dns.name.root]
         targets = sorted({str(each.target) for each in records})
         asked = [self._addresses(each, question.family) for each in targets]
         found = dict(zip(targets, await asyncio.gather(*asked), strict=True))
@@ -155,7 +159,7 @@ class Lookup:
     async def _addresses(self, name: str, family: Family) -> _Found:
         asked = [self._query(name, each) for each in _TYPES[family]]
         answers = await asyncio.gather(*asked)
-        hosts = tuple(str(each.address) for records, _ in answers for each in records)
+        hosts = tuple(each.to_text() for records, _ in answers for each in records)
         # a family without addresses does not make the other one's answer old
         ttls = [ttl for records, ttl in answers if records] or [0.0]
         return _Found(hosts, min(ttls))

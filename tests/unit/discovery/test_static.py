@@ -1,6 +1,5 @@
 """Services that are written down, and a file of them that changes."""
 
-import asyncio
 import json
 
 import pytest
@@ -8,16 +7,7 @@ import pytest
 from service.discovery.addresses import BadEndpoint, endpoint_of, split_address
 from service.discovery.model import Endpoint, UnknownService
 from service.discovery.static import BadFile, StaticRegistry, read_services
-from tests.support.discovery import Heard, endpoints
-
-LIMIT = 10.0
-
-
-async def until(condition):
-    """Wait for what another thread does."""
-    async with asyncio.timeout(LIMIT):
-        while not condition():
-            await asyncio.sleep(0.01)
+from tests.support.discovery import Heard, endpoints, until
 
 
 @pytest.mark.parametrize(
