@@ -24,7 +24,7 @@ REPLACED = {"loki-stack": {"prometheus.alertmanager.persistentVolume"}}
 """Keys that only earlier versions of a chart read; kept for those who have them."""
 
 PASSED_ON = ("alertmanager.config.", "prometheus.alertmanager.config.")
-"""Values that charts pass on as they are; tests/manifests/test_alertmanager.py has them."""
+"""Values that charts pass on as they are; test_alertmanager.py has them."""
 
 each_file = pytest.mark.parametrize("chart", sorted(FILES))
 
