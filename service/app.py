@@ -20,6 +20,7 @@ from service.applications import (
 )
 from service.config import SettingsStore
 from service.feature import Core, Feature
+from service.flags import Flags
 from service.observability.access_log import AccessLog
 from service.observability.log_sampling import LogSampling
 from service.observability.loop_lag import LoopLag
@@ -47,6 +48,7 @@ FEATURES = (
     "service.control",
     "service.demo",
     "service.sms",
+    "service.proxy",
     "service.web",
 )
 """Packages whose function `feature` adds to the service, in this order."""
@@ -193,15 +195,20 @@ def _features(
     store: SettingsStore, metrics: Metrics, health: Health, shared: Path | None
 ) -> list[Feature]:
     """Return what each feature adds, its routes marked with its name."""
+    authenticate: list[Callable[[RequestContext], str | None]] = []
+    flags = Flags(lambda: store.current.flags, authenticate=authenticate)
     core = Core(
         store=store,
         metrics=metrics,
         health=health,
+        flags=flags,
         version=__version__,
         multiprocess_dir=shared,
         part_names=tuple(map(_part_name, FEATURES)),
+        authenticate=authenticate,
     )
-    return [_named(name, import_module(name).feature(core)) for name in FEATURES]
+    found = [_named(name, import_module(name).feature(core)) for name in FEATURES]
+    return [Feature(parts=[flags]), *found]
 
 
 def _named(module: str, feature: Feature) -> Feature:

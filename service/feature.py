@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.config import SettingsStore
+from service.flags import Flags
 from service.observability.metrics import Metrics
 from service.server.application import Filter
 from service.server.context import RequestContext
 from service.server.parts import Part
 from service.server.probes import Health
-from service.server.routes import Route
+from service.server.routes import Lookup, Route
 
 __all__ = ["Core", "Feature"]
 
@@ -30,6 +31,7 @@ class Core:
         store: The settings, live.
         metrics: What is measured.
         health: What the probes report.
+        flags: The feature flags.
         version: Version of the service.
         multiprocess_dir: Where worker processes share what they know; None without.
         part_names: Names of all features, which are the parts of their routes.
@@ -40,6 +42,7 @@ class Core:
     store: SettingsStore
     metrics: Metrics
     health: Health
+    flags: Flags
     version: str
     multiprocess_dir: Path | None = None
     part_names: tuple[str, ...] = ()
@@ -59,9 +62,11 @@ class Feature:
         filters: Run inside the service's own filters, nearest to the handlers.
         parts: Started and stopped with the service; one with `check` is asked by the
             readiness probe.
+        lookups: Find routes that come and go, where the main port has no other.
     """
 
     routes: Sequence[Route] = ()
     admin_routes: Sequence[Route] = ()
     filters: Sequence[Filter] = ()
     parts: Sequence[Part] = ()
+    lookups: Sequence[Lookup] = ()

@@ -32,7 +32,7 @@ def _samples(core: Core) -> Samples:
     return Samples(
         Identity(name=server.name, version=core.version, admin_port=admin_port),
         settings=lambda: core.store.current.demo,
-        flags=lambda: core.store.current.flags,
+        waits=lambda ctx: core.flags.boolean("random_delay", ctx, default=True),
         uniform=random.uniform,
         observe=core.metrics.random_delay.observe,
     )

@@ -1,7 +1,7 @@
 """
 The sample routes and what they are made of.
 
-Settings and flags come as providers, so that a reload takes effect with the next
+Settings come as a provider, so that a reload takes effect with the next
 request; chance, time and measuring come as functions, so that tests decide them.
 """
 
@@ -18,7 +18,7 @@ from service.errors import BadRequest
 from service.server.context import RequestContext
 from service.server.responses import Response, status_phrase
 from service.server.routes import ANY_METHOD, Route
-from service.settings import DemoSettings, FlagSettings
+from service.settings import DemoSettings
 
 __all__ = ["Identity", "Samples", "routes"]
 
@@ -60,7 +60,7 @@ class Samples:
     Args:
         identity: Who answers.
         settings: Gives the settings as they are now.
-        flags: Gives the feature flags as they are now.
+        waits: Whether a request waits its random delay.
         uniform: Draws a number between two, such as `random.uniform`.
         observe: Measures each random delay, in seconds.
         sleep: Waits for a number of seconds.
@@ -71,21 +71,21 @@ class Samples:
         identity: Identity,
         *,
         settings: Callable[[], DemoSettings],
-        flags: Callable[[], FlagSettings],
+        waits: Callable[[RequestContext], bool],
         uniform: Callable[[float, float], float],
         observe: Callable[[float], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._identity = identity
         self._settings = settings
-        self._flags = flags
+        self._waits = waits
         self._uniform = uniform
         self._observe = observe
         self._sleep = sleep
 
     async def root(self, ctx: RequestContext) -> Response:
         """Answer after a random delay, and tell it."""
-        delay = await self._wait_at_random()
+        delay = await self._wait_at_random(ctx)
         return ctx.write_json(
             {
                 "delay": round(delay, 6),
@@ -95,9 +95,9 @@ class Samples:
             }
         )
 
-    async def _wait_at_random(self) -> float:
+    async def _wait_at_random(self, ctx: RequestContext) -> float:
         """Wait the random delay and return it; a client that leaves counts for none."""
-        if not self._flags().random_delay:
+        if not self._waits(ctx):
             return 0.0
         settings = self._settings()
         delay = self._uniform(settings.delay_min, settings.delay_max)

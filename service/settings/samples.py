@@ -77,8 +77,9 @@ class FlagSettings(Section):
     )
     flagd: str = Field(
         "localhost:8015",
-        description="`host:port` at which flagd streams its flags (`sync`).",
-        pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$",
+        description="`host:port` at which flagd streams its flags (`sync`), or "
+        "`file:/path` of a file in flagd's format, read again every 5 seconds.",
+        pattern=r"^([A-Za-z0-9._-]+:[0-9]{1,5}|file:/.+)$",
     )
     flagd_tls: bool = Field(False, description="Speak TLS with flagd.")
     random_delay: bool = live(True, "`/` waits its random delay.")
@@ -86,7 +87,7 @@ class FlagSettings(Section):
     latency: bool = live(
         True, "`/latency` tells everybody how long `/` takes, which the page draws."
     )
-    price_in_words: bool = live(False, "Products tell their price in words too.")
+    price_text: bool = live(False, "Products tell their price as text too.")
     rules: dict[str, FlagRule] = live(
         {}, "Who gets a flag that is on, by the flag's name; everybody without a rule."
     )

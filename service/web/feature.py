@@ -26,13 +26,21 @@ FRONT = "/"
 def feature(core: Core) -> Feature:
     """Return the pages, the filter of the front page, and the latency it draws."""
     pages = Pages()
-    front = front_page(pages.front, enabled=lambda: core.store.current.flags.page)
+    front = front_page(pages.front, enabled=partial(_flag, core, "page"))
     latency = RouteLatency(partial(core.metrics.latency_counts, FRONT))
-    told = latency_route(latency, settings=lambda: core.store.current)
+    told = latency_route(
+        latency,
+        settings=lambda: core.store.current,
+        flag=lambda name, ctx: _flag(core, name, ctx),
+    )
     return Feature(routes=[*pages.routes(), told], filters=[front], parts=[latency])
 
 
-def front_page(page: Handler, *, enabled: Callable[[], bool]) -> Filter:
+def _flag(core: Core, name: str, ctx: RequestContext) -> bool:
+    return core.flags.boolean(name, ctx, default=True)
+
+
+def front_page(page: Handler, *, enabled: Callable[[RequestContext], bool]) -> Filter:
     """
     Return the filter that answers a browser at `/` with *page*.
 
@@ -46,7 +54,7 @@ def front_page(page: Handler, *, enabled: Callable[[], bool]) -> Filter:
             return
         # caches must keep the two answers apart
         ctx.response_headers.append((b"vary", b"Accept"))
-        if enabled() and prefers_html(ctx.headers.get("accept", "")):
+        if enabled(ctx) and prefers_html(ctx.headers.get("accept", "")):
             ctx.handler = page
 
     return Around(front)

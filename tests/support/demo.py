@@ -40,7 +40,7 @@ class DemoBench:
         self.samples = Samples(
             Identity(name="demo", version="1.2.3", host="here", admin_port=9090),
             settings=lambda: self.settings,
-            flags=lambda: self.flags,
+            waits=lambda _ctx: self.flags.random_delay,
             uniform=self._uniform,
             observe=self.observed.append,
             sleep=self._sleep,

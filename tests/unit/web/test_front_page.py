@@ -25,7 +25,7 @@ def flag():
 
 @pytest.fixture
 def http(flag):
-    front = front_page(page, enabled=lambda: flag[0])
+    front = front_page(page, enabled=lambda _ctx: flag[0])
     routes = [
         Route(path="/", handler=program, methods=("GET", "POST")),
         Route(path="/other", handler=program),
