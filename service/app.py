@@ -18,6 +18,7 @@ from service.applications import (
     main_application,
     typed_routes,
 )
+from service.client.part import ClientPart, propagating
 from service.config import SettingsStore
 from service.feature import Core, Feature
 from service.flags import Flags
@@ -41,6 +42,8 @@ from service.server.typed_routes import TypedRoutes
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from service.client.client import Propagate
+    from service.observability.client_metrics import ClientMetrics
     from service.tracing.assembly import Tracing
 
 FEATURES = (
@@ -68,6 +71,7 @@ class Service:
         health: What the probes report.
         metrics: What is measured.
         parts: What is started and stopped with the service, in the order of the start.
+        client: Calls other services; one of the parts.
         certificates: The TLS context in use, one of the parts; None without TLS.
     """
 
@@ -77,6 +81,7 @@ class Service:
     health: Health
     metrics: Metrics
     parts: list[Part]
+    client: ClientPart
     certificates: Certificates | None = None
 
 
@@ -117,12 +122,13 @@ def create_service(
         limits=lambda: store.current.probes,
         stalled_for=lambda: time.monotonic() - lag.heartbeat,
     )
-    features = _features(store, metrics, health, multiprocess_dir)
+    client = _client(store, metrics)
+    features = _features(store, metrics, health, client, multiprocess_dir)
     log = AccessLog()
     tracing = _tracing(store, metrics)
     # what stops last tells what was left out of the others' lines
     parts: list[Part] = [_sampling(store, metrics), log]
-    parts += [*([tracing.part] if tracing else []), lag]
+    parts += [*([tracing.part] if tracing else []), lag, client]
     certificates = _certificates(store, metrics)
     parts += [certificates] if certificates else []
     parts += [SampleMetrics(metrics)] if settings.metrics.sample else []
@@ -137,6 +143,7 @@ def create_service(
         health=health,
         metrics=metrics,
         parts=parts,
+        client=client,
         certificates=certificates,
     )
 
@@ -191,8 +198,30 @@ def _tracing(store: SettingsStore, metrics: Metrics) -> "Tracing | None":
     return tracing(store, metrics)
 
 
+def _client(store: SettingsStore, metrics: Metrics) -> ClientPart:
+    """Return what makes the client of the service, once somebody asks for it."""
+
+    def measured() -> "ClientMetrics":
+        from service.observability.client_metrics import ClientMetrics
+
+        return ClientMetrics(metrics.shared)
+
+    trace: Propagate | None = None
+    if store.current.tracing.exporter != "none":
+        from service.tracing.propagation import inject
+
+        trace = inject
+    return ClientPart(
+        lambda: store.current.client, metrics=measured, propagate=propagating(trace)
+    )
+
+
 def _features(
-    store: SettingsStore, metrics: Metrics, health: Health, shared: Path | None
+    store: SettingsStore,
+    metrics: Metrics,
+    health: Health,
+    client: ClientPart,
+    shared: Path | None,
 ) -> list[Feature]:
     """Return what each feature adds, its routes marked with its name."""
     authenticate: list[Callable[[RequestContext], str | None]] = []
@@ -202,6 +231,7 @@ def _features(
         metrics=metrics,
         health=health,
         flags=flags,
+        client_part=client,
         version=__version__,
         multiprocess_dir=shared,
         part_names=tuple(map(_part_name, FEATURES)),

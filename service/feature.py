@@ -9,7 +9,9 @@ folder and its name in that list, and the rest works on.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from service.client.part import ClientPart
 from service.config import SettingsStore
 from service.flags import Flags
 from service.observability.metrics import Metrics
@@ -18,6 +20,9 @@ from service.server.context import RequestContext
 from service.server.parts import Part
 from service.server.probes import Health
 from service.server.routes import Lookup, Route
+
+if TYPE_CHECKING:
+    from service.client.client import Client
 
 __all__ = ["Core", "Feature"]
 
@@ -32,6 +37,7 @@ class Core:
         metrics: What is measured.
         health: What the probes report.
         flags: The feature flags.
+        client_part: Makes `client`.
         version: Version of the service.
         multiprocess_dir: Where worker processes share what they know; None without.
         part_names: Names of all features, which are the parts of their routes.
@@ -43,12 +49,18 @@ class Core:
     metrics: Metrics
     health: Health
     flags: Flags
+    client_part: ClientPart
     version: str
     multiprocess_dir: Path | None = None
     part_names: tuple[str, ...] = ()
     authenticate: list[Callable[[RequestContext], str | None]] = field(
         default_factory=list
     )
+
+    @property
+    def client(self) -> "Client":
+        """Calls other services, on the main event loop; made when first asked for."""
+        return self.client_part.get()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,9 @@ class Client:
         metrics: Where calls are counted, if anywhere.
         transport: Makes the connections of one upstream; a pool without.
 
+    Attributes:
+        metrics: Where calls are counted, if anywhere.
+
     Concurrency:
         Tasks of one event loop. A call that is cancelled leaves no connection behind.
     """
@@ -84,7 +87,7 @@ class Client:
         self._settings = settings
         self._balancer = balancer
         self._propagate = propagate
-        self._metrics = metrics
+        self.metrics = metrics
         self._upstreams = Upstreams(transport or _pools(settings()), Telling(metrics))
         self._closed = False
 
@@ -177,14 +180,14 @@ class Client:
     def _counted(self, upstream: Upstream) -> Iterator[None]:
         """Count a call as under way."""
         upstream.in_flight += 1
-        if self._metrics is not None:
-            self._metrics.began(upstream.name)
+        if self.metrics is not None:
+            self.metrics.began(upstream.name)
         try:
             yield
         finally:
             upstream.in_flight -= 1
-            if self._metrics is not None:
-                self._metrics.left(upstream.name)
+            if self.metrics is not None:
+                self.metrics.left(upstream.name)
 
     async def _measured(
         self,
@@ -207,10 +210,10 @@ class Client:
         else:
             return answer
         finally:
-            if self._metrics is not None:
+            if self.metrics is not None:
                 seconds = time.perf_counter() - began
                 name = exchange.upstream.name
-                self._metrics.ended(name, exchange.method, outcome, seconds)
+                self.metrics.ended(name, exchange.method, outcome, seconds)
 
 
 async def _governed(

@@ -36,6 +36,12 @@ def exported():
     service = create_service(SettingsStore.of(settings))
     metrics = service.metrics
     service.certificates.metrics.loaded({"server": 1.0})
+    calls = service.client.get().metrics
+    calls.began("catalogue")
+    calls.ended("catalogue", "GET", "200", 0.1)
+    calls.retries.labels("catalogue", "retried")
+    calls.hedges.labels("catalogue", "sent")
+    calls.breaker("catalogue", "open")
     metrics.http.begin()
     metrics.http.end(
         method="GET",

@@ -1,0 +1,1 @@
+"""One call from the command line: what comes back, how long each step took."""
