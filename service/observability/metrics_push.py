@@ -9,17 +9,25 @@ cumulative, so the next one carries all that was missed.
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 from prometheus_client.metrics_core import Metric as Family
 
+from service.observability.export_reasons import Reasons
 from service.observability.logging import get_logger
 
 __all__ = ["MetricsPush"]
 
 LAST_PUSH = 2.0
 """Seconds that the last push may hold up the end of the process."""
+
+GIVEN_UP = 0.5
+"""Seconds that it may hold it up after it was given up."""
+
+
+T = TypeVar("T")
 
 
 class Send(Protocol):
@@ -61,34 +69,50 @@ class MetricsPush:
         self._count = count
         self._interval = interval
         self._works = True
+        self._reasons = Reasons()
         self._log = get_logger("httpserver.metrics")
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Push from now on."""
+        self._reasons.listen()
         self._task = asyncio.create_task(self._run(), name=self.name)
 
     async def stop(self) -> None:
         """Push what was counted last, unless the collector is slow, and end."""
-        if self._task is not None:
-            closing = asyncio.get_running_loop().call_later(LAST_PUSH, self._send.close)
-            self._stopping.set()
-            await self._task
-            closing.cancel()
+        if self._task is None:
+            self._send.close()
+            return
+        self._stopping.set()
+        await asyncio.wait([self._task], timeout=LAST_PUSH)
         self._send.close()
+        await asyncio.wait([self._task], timeout=GIVEN_UP)
+        await self._end(self._task)
+        self._reasons.leave()
 
     async def push(self) -> None:
         """Push once; a failure is counted and told, never raised."""
         try:
-            arrived = await asyncio.to_thread(self._push)
+            reason = await _in_thread(self._push)
         except Exception as error:  # noqa: BLE001 - a collector must not stop a service
-            self._tell(works=False, reason=repr(error))
-        else:
-            self._tell(works=arrived, reason="the collector did not take them")
+            reason = repr(error)
+        self._tell(reason)
 
-    def _push(self) -> bool:
-        return self._send(list(self._collect()))
+    def _push(self) -> str | None:
+        """Push, and return why that failed, if it did."""
+        with self._reasons.heard() as heard:
+            if self._send(list(self._collect())):
+                return None
+        return heard[-1] if heard else "the collector did not take them"
+
+    async def _end(self, task: asyncio.Task[None]) -> None:
+        """End *task*; one that still pushes has lost what it pushed."""
+        if not task.cancel():
+            await task
+            return
+        await asyncio.wait([task])
+        self._tell("the service stops")
 
     async def _run(self) -> None:
         while True:
@@ -99,10 +123,42 @@ class MetricsPush:
             if last:
                 return
 
-    def _tell(self, *, works: bool, reason: str) -> None:
+    def _tell(self, reason: str | None) -> None:
+        """Count a push, and tell a failure when it is the first."""
+        works = reason is None
         self._count("success" if works else "failure")
         if works and not self._works:
             self._log.info("metrics_push_recovered")
         elif not works and self._works:
             self._log.warning("metrics_push_failed", reason=reason)
         self._works = works
+
+
+async def _in_thread(call: Callable[[], T]) -> T:
+    """
+    Return what *call* returns, from a thread that nobody waits for at the end.
+
+    The loop's own threads are waited for, however long a collector takes.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: Exception | None) -> None:
+        if done.cancelled():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(cast("T", result))
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = call()
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it was too late
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=run, name="metrics_push", daemon=True).start()
+    return await done

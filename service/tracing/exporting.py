@@ -15,10 +15,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from typing_extensions import override
 
+from service.observability.export_reasons import Reasons
 from service.observability.logging import get_logger
 from service.observability.tracing_metrics import TracingMetrics
 from service.settings import OtlpSettings
-from service.tracing.reasons import Reasons
 
 __all__ = ["Outlet", "otlp_exporter"]
 

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import shutil
+import socket
 import time
 
 import grpc
@@ -123,16 +124,53 @@ def test_last_push_has_what_the_end_counted(receiver):
     assert "service.instance.id" in attributes
 
 
-def test_collector_that_is_away_neither_fails_nor_holds_the_service():
-    """Failures are counted, told once, and the process ends in time."""
-    options = QUICK | {"metrics__push__otlp__endpoint": "http://127.0.0.1:9"}
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_collector_that_is_away_neither_fails_nor_holds_the_service(protocol):
+    """Failures are counted, told once with the cause, and the process ends in time."""
+    options = QUICK | {
+        "metrics__push__otlp__endpoint": "http://127.0.0.1:9",
+        "metrics__push__otlp__protocol": protocol,
+        "metrics__push__otlp__timeout": 0.2,
+    }
     with serving(**options) as service:
-        service.await_event("metrics_push_failed")
-        failures = 'httpserver_metrics_pushes_total{result="failure"} 1.0'
-        scrape = httpx2.get(f"{service.admin_url}/metrics").text
+        told = service.await_event("metrics_push_failed")
+        series = 'httpserver_metrics_pushes_total{result="failure"}'
+        end = time.monotonic() + 20
+        while f"{series} 3.0" not in (
+            scrape := httpx2.get(f"{service.admin_url}/metrics").text
+        ):
+            assert time.monotonic() < end, scrape
+            time.sleep(0.05)
         service.signal(15)
         code = service.await_exit(limit=20)
 
     assert code == 0
-    assert failures in scrape
+    assert "Failed to export" in told["reason"]
     assert len(service.events("metrics_push_failed")) == 1
+    assert [each for each in service.log if "opentelemetry" in each["logger"]] == []
+
+
+@pytest.fixture
+def silent():
+    """A collector that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_collector_that_is_silent_does_not_hold_the_end(silent, protocol):
+    """A push that nobody answers is given up, long before its own time-out."""
+    options = QUICK | {
+        "metrics__push__otlp__endpoint": silent,
+        "metrics__push__otlp__protocol": protocol,
+        "metrics__push__otlp__timeout": 600,
+    }
+    with serving(**options) as service:
+        began = time.monotonic()
+        service.signal(15)
+        code = service.await_exit(limit=60)
+        took = time.monotonic() - began
+
+    assert code == 0
+    assert took < 15
+    assert service.events("metrics_push_failed")[0]["reason"]

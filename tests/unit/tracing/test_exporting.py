@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from prometheus_client import CollectorRegistry
 
+from service.observability.export_reasons import Reasons
 from service.observability.metrics import Metrics
 from service.observability.tracing_metrics import TracingMetrics
 from service.server.routes import Route
@@ -20,7 +21,6 @@ from service.settings import OtlpSettings
 from service.tracing import assembly, exporting
 from service.tracing.console import LogExporter
 from service.tracing.exporting import Outlet, otlp_exporter
-from service.tracing.reasons import Reasons
 from service.tracing.waiting import SpanQueue
 from tests.support.tracing import Store, nobodys_provider, traced
 
@@ -284,6 +284,19 @@ def test_log_is_left_as_it_was():
     assert exporters.propagate
     assert reasons not in exporters.handlers
     assert noisy.level == logging.NOTSET
+
+
+def test_log_stays_quiet_until_the_last_listener_leaves():
+    """Spans and metrics listen to the same exporters."""
+    exporters = logging.getLogger("opentelemetry.exporter")
+    first, second = Reasons(), Reasons()
+    first.listen()
+    second.listen()
+    first.leave()
+    assert not exporters.propagate
+    second.leave()
+
+    assert exporters.propagate
 
 
 def test_logger_with_a_level_of_its_own_is_written(monkeypatch):

@@ -1,6 +1,8 @@
 """
 Why an export failed, which OpenTelemetry's exporters tell nobody but their log.
 
+For spans and metrics, which share those exporters' loggers.
+
 They write a line or more at each attempt, at ERROR: a collector that is away for an
 hour is one event, and ours to tell. Their lines are heard here instead of written.
 """
@@ -55,6 +57,9 @@ class Reasons(logging.Handler):
         """Leave the log as it was."""
         exporters = logging.getLogger(_EXPORTERS)
         exporters.removeHandler(self)
+        others = [each for each in exporters.handlers if isinstance(each, Reasons)]
+        if self._muted and others:  # whoever leaves last gives the lines back
+            others[0]._muted, self._muted = True, False  # noqa: SLF001 - of this class
         if self._muted:
             exporters.propagate, self._muted = True, False
         for logger in self._quieted:
