@@ -50,6 +50,7 @@ FEATURES = (
     "service.overload",
     "service.control",
     "service.demo",
+    "service.catalogue",
     "service.sms",
     "service.proxy",
     "service.web",
@@ -135,6 +136,9 @@ def create_service(
     parts += [part for feature in features for part in feature.parts]
     health.checks = _checks(parts) | (checks or {})
     typed = typed_routes(settings.server.name)
+    for name, feature in zip(("", *FEATURES), features, strict=True):
+        for router in feature.routers:
+            typed.include(router, part=_part_name(name))
     chain = _filters(store, metrics, log, tracing, features)
     return Service(
         app=main_application(store, health, features, chain, typed),

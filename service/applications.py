@@ -52,6 +52,7 @@ def main_application(
         body_limit=lambda: store.current.server.max_body_bytes,
         trailing_slash=store.current.server.trailing_slash,
         websocket=typed.api,
+        lookups=[each for feature in features for each in feature.lookups],
     )
     app.add(*probe_routes(health, verbose=False))
     app.add(*(route for feature in features for route in feature.routes))

@@ -20,6 +20,7 @@ from service.server.context import RequestContext
 from service.server.parts import Part
 from service.server.probes import Health
 from service.server.routes import Lookup, Route
+from service.server.typed_routes import TypedRouter
 
 if TYPE_CHECKING:
     from service.client.client import Client
@@ -70,6 +71,7 @@ class Feature:
 
     Attributes:
         routes: Added to the main port.
+        routers: FastAPI routers, whose typed routes are added to the main port.
         admin_routes: Added to the admin port, which runs on an event loop of its own.
         filters: Run inside the service's own filters, nearest to the handlers.
         parts: Started and stopped with the service; one with `check` is asked by the
@@ -78,6 +80,7 @@ class Feature:
     """
 
     routes: Sequence[Route] = ()
+    routers: Sequence[TypedRouter] = ()
     admin_routes: Sequence[Route] = ()
     filters: Sequence[Filter] = ()
     parts: Sequence[Part] = ()

@@ -19,7 +19,7 @@ from service.server.around import Around, joined
 from service.server.context import RequestContext
 from service.server.responses import Response
 from service.server.route_tree import Match, RouteTree
-from service.server.routes import Handler, Route
+from service.server.routes import Handler, Lookup, Route
 
 __all__ = ["Application", "Filter"]
 
@@ -45,6 +45,7 @@ class Application:
         body_limit: Gives the largest body in bytes, asked at each request.
         trailing_slash: What a path with one slash too many or too few gets.
         websocket: ASGI application that takes WebSocket connections.
+        lookups: Asked in turn for a route where the tree has none.
 
     Concurrency:
         Add every route before the first request.
@@ -57,12 +58,14 @@ class Application:
         body_limit: Callable[[], int],
         trailing_slash: Literal["redirect", "strict"] = "redirect",
         websocket: ASGIApp | None = None,
+        lookups: Sequence[Lookup] = (),
     ) -> None:
         self.routes: list[Route] = []
         self._tree: RouteTree[Route] = RouteTree()
         self._redirects = trailing_slash == "redirect"
         self._body_limit = body_limit
         self._websocket = websocket
+        self._lookups = lookups
         self._chain = _compose(filters)
 
     def add(self, *routes: Route) -> None:
@@ -94,16 +97,15 @@ class Application:
         ctx.route, ctx.path_params = match.template, match.params
         if match.value is None:
             return _not_here(ctx, match)
-        route = match.value
-        ctx.probe = route.probe
-        ctx.part = route.part
-        ctx.priority = route.priority
-        if route.max_body_bytes is not None:
-            ctx.body_limit = route.max_body_bytes
-        return route.handler
+        return _taken(ctx, match.value)
 
     def _elsewhere(self, ctx: RequestContext) -> Handler:
-        """Nothing is at the path: is it at the path with or without the slash?"""
+        """Nothing is at the path: does a lookup know it, or is it a slash away?"""
+        for lookup in self._lookups:
+            route = lookup(ctx)
+            if route is not None:
+                ctx.route = route.path
+                return _taken(ctx, route)
         path = ctx.path
         if path == "*" and ctx.method == "OPTIONS":
             return partial(handlers.options, allowed=("GET", "HEAD", "OPTIONS"))
@@ -122,6 +124,17 @@ class Application:
                 await send({"type": "websocket.close", "code": 1000})
             return
         await _acknowledge_lifespan(receive, send)
+
+
+def _taken(ctx: RequestContext, route: Route) -> Handler:
+    """Tell the filters what the route asks for."""
+    ctx.probe = route.probe
+    ctx.part = route.part
+    ctx.priority = route.priority
+    ctx.time_limit = route.time_limit
+    if route.max_body_bytes is not None:
+        ctx.body_limit = route.max_body_bytes
+    return route.handler
 
 
 def _toggled_target(ctx: RequestContext) -> str:

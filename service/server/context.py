@@ -44,7 +44,11 @@ class RequestContext:
         deadline: `time.monotonic()` value at which the time-out filter gives up.
         client: Address of the client, behind trusted proxies only.
         scheme: `http` or `https`, as the client saw it behind trusted proxies.
+        trusted_peer: Address of the trusted proxy that the request came through; empty
+            when it came from the client itself, or from nobody who is trusted.
         limit: What the time-out filter keeps of this request.
+        time_limit: Seconds that the handler may take, 0 for any; None for the service's
+            own limit.
         timed_out: Whether it gave up.
         bulkhead: What the bulkheads' filter keeps of this request.
         probe: Whether the route is a probe or scrape, which is kept out of the log.
@@ -52,6 +56,7 @@ class RequestContext:
         part: Name of the part whose route it is; empty when none was found.
         priority: What the route may expect under overload.
         trace: Ids of the trace, for the log; empty where tracing is off.
+        log_fields: Further fields of the line in the access log.
         exemplar: Labels that lead from the measurements to a trace that is kept.
         on_failure: Told what a handler failed of, where a trace is kept.
         began: `time.perf_counter()` value at which the application got the request.
@@ -74,6 +79,8 @@ class RequestContext:
     principal: str | None = None
     deadline: float | None = None
     limit: Hashable = None
+    time_limit: float | None = None
+    trusted_peer = ""
     timed_out = False
     bulkhead: Any = None
     probe = False
@@ -81,6 +88,7 @@ class RequestContext:
     part = ""
     priority: Priority = "normal"
     trace: Mapping[str, str] = MappingProxyType({})
+    log_fields: Mapping[str, object] = MappingProxyType({})
     exemplar: Mapping[str, str] | None = None
     on_failure: Callable[[BaseException], None] | None = None
     fixed_headers: FixedHeaders | None = None

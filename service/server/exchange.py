@@ -22,7 +22,9 @@ ASGIApp = Callable[
 ]
 
 _CLOSE = b"connection: close"
+_UPGRADE = b"connection: upgrade"
 _CHUNKED = b"transfer-encoding: chunked"
+_SWITCHING = 101
 _NO_CONTENT = 204
 _NOT_MODIFIED = 304
 _ODD = frozenset({*range(100, 200), _NO_CONTENT, _NOT_MODIFIED})
@@ -61,6 +63,9 @@ class ServerConnection(Protocol):
 
     def abort(self) -> None:
         """Cut the connection."""
+
+    def switched(self, exchange: "Exchange") -> None:
+        """Give whatever comes from now on to *exchange*, as it comes."""
 
     async def writable(self) -> None:
         """Wait until the client has taken what is on its way."""
@@ -284,6 +289,30 @@ class Exchange:
             raise RuntimeError("the answer has already begun")
         self._head = self._connection.guard.heads.head(status, headers, fixed)
         self._status = status
+
+    def switch(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """
+        Answer 101: from now on the connection is no HTTP. What comes is received as
+        pieces of a body without an end, what is sent as pieces of one goes out as it
+        is, and the end of it ends the connection.
+
+        Args:
+            headers: Names in lower case, and values; `upgrade` is one of them.
+
+        Raises:
+            BadHeader: A header that no head can hold.
+        """
+        if self._head is not None:
+            raise RuntimeError("the answer has already begun")
+        connection = self._connection
+        self._head = head = connection.guard.heads.head(_SWITCHING, headers)
+        head.lines.append(_UPGRADE)
+        data = finished(head.lines, head.block)
+        self.begun, self.keep_alive = True, False
+        self.more_body, self._ended = True, False
+        connection.given += len(data)
+        connection.transport.write(data)
+        connection.switched(self)
 
     def write(self, body: bytes, *, more: bool) -> None:
         """Write a piece of the body, after the head if that is still to come."""

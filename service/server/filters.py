@@ -90,7 +90,8 @@ def time_limit(seconds: Callable[[], float]) -> Filter:
     deadlines = Deadlines()
 
     def begin(ctx: RequestContext) -> None:
-        limit = seconds()
+        own = ctx.time_limit
+        limit = seconds() if own is None else own
         if limit > 0:
             ctx.deadline = time.monotonic() + limit
             ctx.limit = deadlines.begin(ctx.deadline, ctx.send)
@@ -170,6 +171,7 @@ def forwarded(trusted: Iterable[str]) -> Filter:
 
     def believe(ctx: RequestContext) -> None:
         if is_trusted(ctx.client):
+            ctx.trusted_peer = ctx.client
             _believe(ctx, is_trusted)
 
     return Around(believe)

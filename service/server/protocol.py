@@ -108,6 +108,8 @@ class HttpProtocol(RequestReader):
         self._beginning = False
         self._context = contextvars.copy_context()
         self._backlog = b""
+        self._early = b""
+        self._switched: Exchange | None = None
 
     # -- connection --------------------------------------------------------------
 
@@ -134,7 +136,7 @@ class HttpProtocol(RequestReader):
         self._drop_queue()
         self.resume_writing()
         # each points back here: without them nothing waits for the garbage collector
-        self._parser = self._active = self._incoming = None
+        self._parser = self._active = self._incoming = self._switched = None
 
     @override
     def eof_received(self) -> None:
@@ -173,9 +175,12 @@ class HttpProtocol(RequestReader):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # answered as a plain request; what follows is another protocol's
+            # answered as a plain request, or with a switch; what follows is another
+            # protocol's
             self._deaf = self._closing = True
-            self._take_unparsed(data[upgrade.args[0] :])
+            rest = data[upgrade.args[0] :]
+            self._early = rest[self._unparsed :]
+            self._take_unparsed(rest)
         except httptools.HttpParserError:
             self._refuse_unreadable()
         else:
@@ -185,11 +190,16 @@ class HttpProtocol(RequestReader):
                 self._bound_framing()
 
     def _overhear(self, data: bytes) -> None:
-        """Throw *data* away, unless it is a body that the parser does not take."""
-        if self._unparsed and self._phase == BODY:
+        """Throw *data* away, unless it is what the parser does not take."""
+        if self._switched is not None:
+            if self._switched.feed(data) > HIGH_WATER:
+                self._pause_reading()
+        elif self._unparsed and self._phase == BODY:
             self._take_unparsed(data)
         elif self._heard > LINGER_BYTES:
             self._pause_reading()
+        elif self._phase == BUSY:
+            self._early += data
 
     @override
     def refuse(self, refusal: Refusal, exchange: Exchange | None = None) -> None:
@@ -305,6 +315,15 @@ class HttpProtocol(RequestReader):
         """Tell the client to send its body: its time begins now."""
         self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._since = time.perf_counter()
+
+    @override
+    def switched(self, exchange: Exchange) -> None:
+        """Give whatever comes from now on to *exchange*, as it comes."""
+        self._incoming = self._switched = exchange
+        self._phase = BUSY
+        early, self._early = self._early, b""
+        if early:
+            exchange.feed(early)
 
     @override
     def closes_after(self, exchange: Exchange) -> bool:

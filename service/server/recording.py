@@ -31,7 +31,7 @@ class AccessLine(Protocol):
         bytes: int,  # noqa: A002 - the field's name in the log
         client: str,
         request_id: str,
-        **extra: str,
+        **extra: Any,
     ) -> None:
         """Write the line; durations in seconds, sizes in bytes."""
 
@@ -71,6 +71,8 @@ def access_log(
         if wanted(ctx):
             # most have no trace, and a call with ** costs several times as much
             trace: Mapping[str, Any] = ctx.trace
+            if ctx.log_fields:
+                trace = {**trace, **ctx.log_fields}
             line = partial(write, **trace) if trace else write
             line(
                 method=ctx.method,

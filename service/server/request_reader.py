@@ -103,6 +103,10 @@ class RequestReader(FlowControlled):
         """Tell the client to send its body."""
         raise NotImplementedError
 
+    def switched(self, exchange: Exchange) -> None:
+        """Give whatever comes from now on to *exchange*, as it comes."""
+        raise NotImplementedError
+
     def closes_after(self, exchange: Exchange) -> bool:
         """Whether the connection ends with the answer of *exchange*."""
         raise NotImplementedError

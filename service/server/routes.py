@@ -7,7 +7,7 @@ from service.server.context import RequestContext
 from service.server.priority import Priority
 from service.server.responses import Response
 
-__all__ = ["ANY_METHOD", "Handler", "Route"]
+__all__ = ["ANY_METHOD", "Handler", "Lookup", "Route"]
 
 Handler = Callable[[RequestContext], Awaitable[Response]]
 """A core handler: a context in, an answer out."""
@@ -31,6 +31,8 @@ class Route:
         max_body_bytes: Largest request body; None for the service's own limit.
         part: Name of the part that it belongs to, which a bulkhead may bound; the
             composition root sets it to the feature's name.
+        time_limit: Seconds that the handler may take, 0 for any; None for the service's
+            own limit.
     """
 
     path: str
@@ -41,3 +43,8 @@ class Route:
     priority: Priority = "normal"
     max_body_bytes: int | None = None
     part: str = ""
+    time_limit: float | None = None
+
+
+Lookup = Callable[[RequestContext], Route | None]
+"""Finds the route of a request that the tree has none for: routes that come and go."""

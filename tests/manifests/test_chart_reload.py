@@ -41,6 +41,10 @@ OTHERS = {
     "server.ports": [8082],
     "server.tls.ports": [9443],
     "server.trusted_proxies": ["10.0.0.0/8"],
+    "proxy.breaker.failure_rate": 0.6,
+    "proxy.max_connections": 100,
+    "proxy.retry_ratio": 0.2,
+    "proxy.routes": [{"path": "/catalogue/", "upstream": "http://catalogue"}],
     "sms.recipients": ["+15550100"],
     "tracing.sample_ratio": 0.5,
 }

@@ -30,6 +30,10 @@ def exported():
         {
             "server": {"tls": {"enabled": True}},
             "sms": sms_section(),
+            "proxy": {
+                "enabled": True,
+                "routes": [{"path": "/catalogue/", "upstream": "http://catalogue"}],
+            },
             "tracing": {"exporter": "console"},
         }
     )

@@ -1,0 +1,172 @@
+"""
+An upstream: its endpoints, the connections to them, its breaker and retry budget.
+
+One of a fixed address has one endpoint; one that is discovered has those that the
+balancer picks from, and an attempt that is made again goes to another.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from service.discovery.balancer import Balancer
+from service.discovery.lease import Lease
+from service.discovery.model import Endpoint, NoEndpoints, UnknownService
+from service.proxy.failures import ClientLeft, Failure, Unasked
+from service.proxy.pool import Pool, PoolLimits
+from service.proxy.targets import Target
+from service.resilience.circuit_breaker import BreakerLimits, CircuitBreaker
+from service.resilience.events import Observe
+from service.resilience.retry import RetryBudget
+
+__all__ = ["Claim", "Upstream"]
+
+
+class Claim(Protocol):
+    """What is held of an endpoint while a request is under way there."""
+
+    endpoint: Endpoint
+
+    def finish(self, *, failed: bool | None) -> None:
+        """Let go, and say how it went; None says nothing about the endpoint."""
+
+
+class _Fixed:
+    """A claim on the one endpoint of a fixed address: nothing is counted."""
+
+    __slots__ = ("endpoint",)
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+
+    def finish(self, *, failed: bool | None) -> None:
+        """Let go."""
+
+
+class _Leased:
+    """A claim by the balancer's lease."""
+
+    __slots__ = ("_lease", "endpoint")
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self.endpoint = lease.__enter__()
+
+    def finish(self, *, failed: bool | None) -> None:
+        """Let go, and say how it went."""
+        if failed is None:
+            error = asyncio.CancelledError()
+            self._lease.__exit__(type(error), error, None)
+            return
+        if failed:
+            self._lease.failed()
+        self._lease.__exit__(None, None, None)
+
+
+class Upstream:
+    """
+    Where requests of routes go.
+
+    Args:
+        name: What metrics, logs and errors call it.
+        target: Where it is.
+        balancer: Picks endpoints of services; None where none is discovered.
+        limits: Gives the limits of its connections.
+        breaker: When it is left alone.
+        retry_ratio: Retries for each request.
+        observe: Told of the breaker's states.
+        reused: Counts connections that are taken.
+
+    Attributes:
+        name: What metrics, logs and errors call it.
+        breaker: Refuses requests while it keeps failing.
+        budget: Bounds the retries.
+
+    Concurrency:
+        For one event loop.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        target: Target,
+        *,
+        balancer: Balancer | None,
+        limits: Callable[[], PoolLimits],
+        breaker: BreakerLimits,
+        retry_ratio: float,
+        observe: Observe,
+        reused: Callable[[bool], None],
+    ) -> None:
+        self.name = name
+        self.breaker = CircuitBreaker(
+            name, limits=breaker, is_failure=_speaks_against, observe=observe
+        )
+        self.budget = RetryBudget(retry_ratio)
+        self._service = target.host if target.scheme == "service" else None
+        self._fixed = _Fixed(Endpoint(target.host, target.port))
+        self._tls = ssl.create_default_context() if target.scheme == "https" else None
+        self._balancer = balancer
+        self._limits = limits
+        self._reused = reused
+        self._pools: dict[Endpoint, Pool] = {}
+
+    def claim(self, tried: Collection[Endpoint]) -> Claim:
+        """
+        Return an endpoint, another than those that were tried if there is one.
+
+        Raises:
+            Unasked: There is none.
+        """
+        if self._service is None:
+            return self._fixed
+        if self._balancer is None:
+            raise Unasked("unknown_service", "The upstream is not known.")
+        try:
+            return _Leased(self._balancer.lease(self._service, exclude=tried))
+        except NoEndpoints as error:
+            words = "The upstream has no endpoint now."
+            raise Unasked("no_endpoint", words) from error
+        except UnknownService as error:
+            raise Unasked("unknown_service", "The upstream is not known.") from error
+
+    def pool(self, endpoint: Endpoint) -> Pool:
+        """Return the connections to an endpoint."""
+        pool = self._pools.get(endpoint)
+        if pool is None:
+            pool = self._pools[endpoint] = Pool(
+                endpoint.host,
+                endpoint.port,
+                tls=self._tls,
+                limits=self._limits,
+                observe=self._reused,
+            )
+        return pool
+
+    def check(self, now: float) -> None:
+        """End what is late by *now*; forget endpoints that nothing goes to."""
+        for endpoint, pool in list(self._pools.items()):
+            pool.check(now)
+            if pool.empty:
+                del self._pools[endpoint]
+
+    def close(self) -> None:
+        """Close what is idle; what is under way goes on."""
+        for pool in self._pools.values():
+            pool.close()
+
+    def abort(self) -> None:
+        """Close everything."""
+        for pool in self._pools.values():
+            pool.abort()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no connection."""
+        return all(pool.empty for pool in self._pools.values())
+
+
+def _speaks_against(error: BaseException) -> bool:
+    """Whether an error is the upstream's: not that nobody may or wants to ask it."""
+    return isinstance(error, Failure) and not isinstance(error, Unasked | ClientLeft)
