@@ -22,6 +22,7 @@ from email.utils import parsedate_to_datetime
 
 from service.client.answers import Response
 from service.client.errors import UpstreamError
+from service.resilience.timeout import DeadlineExceeded
 
 __all__ = [
     "IDEMPOTENT",
@@ -84,6 +85,8 @@ def may_repeat_any(error: Exception) -> bool:
     """Whether a call that may happen twice is repeated after *error*."""
     if isinstance(error, BadAnswer):
         return error.status in TRANSIENT_STATUSES
+    if isinstance(error, DeadlineExceeded):  # of an attempt that was hedged
+        return True
     return isinstance(error, UpstreamError) and error.reason in _TRANSIENT
 
 
@@ -96,6 +99,8 @@ def speaks_against(error: BaseException) -> bool:
     """Whether the upstream is to blame, for the breaker and the balancer."""
     if isinstance(error, BadAnswer):
         return error.status >= SERVER_ERROR
+    if isinstance(error, DeadlineExceeded):
+        return True
     return isinstance(error, UpstreamError) and error.reason not in _OURS
 
 
