@@ -6,6 +6,10 @@ Path templates of routes, and their segments:
     {name}.json      pattern too: text around a parameter
     {id}             parameter: one segment, not empty
     {path:path}      wildcard: the rest of the path, slashes included; only at the end
+
+Python's matcher goes back and tries again, which takes a time that doubles with each
+character where a repeated part can be split in many ways, as in `(?:a+)+`. Paths come
+from strangers, so a pattern must not repeat what repeats or leaves a choice.
 """
 
 import re
@@ -76,12 +80,15 @@ def pattern_of(segment: str, names: list[str], template: str) -> re.Pattern[str]
         template: What is named when it can't be read.
 
     Raises:
-        RouteTemplateError: It is no regular expression, or has groups of its own.
+        RouteTemplateError: It is no regular expression, has groups of its own, or may
+            take a time that doubles with each character.
     """
     source, end = "", 0
     for match in _PARAM.finditer(segment):
         names.append(match[1])
         expression = match[2] or "str"
+        if _may_explode(expression):
+            raise RouteTemplateError(f"{template}: a pattern repeats what repeats")
         source += re.escape(segment[end : match.start()])
         source += f"({_NAMED_PATTERNS.get(expression, expression)})"
         end = match.end()
@@ -92,3 +99,32 @@ def pattern_of(segment: str, names: list[str], template: str) -> re.Pattern[str]
     if pattern.groups != len(_PARAM.findall(segment)):
         raise RouteTemplateError(f"{template}: use (?:…) for groups in a pattern")
     return pattern
+
+
+_TOKEN = re.compile(
+    r"(?P<text>\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<open>\(\??[:=!]?)|(?P<close>\))"
+    r"|(?P<again>[*+]|\{[0-9]*,[0-9]*\})|(?P<choice>\|)|."
+)
+"""What a regular expression is made of, as far as repeats and groups go."""
+
+
+def _may_explode(expression: str) -> bool:
+    """Whether a group that repeats holds a repeat or a choice."""
+    loose = [False]  # for each open group, whether it can match in several ways
+    closed = False  # whether the group that was just closed can
+    for token in _TOKEN.finditer(expression):
+        kind = token.lastgroup
+        if kind == "again" and closed:
+            return True
+        closed = False
+        match kind:
+            case "open":
+                loose.append(False)
+            case "close" if len(loose) > 1:
+                closed = loose.pop()
+                loose[-1] |= closed
+            case "again" | "choice":
+                loose[-1] = True
+            case _:
+                pass
+    return False

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.exceptions import HTTPException
@@ -34,7 +34,10 @@ from service.server.typed_bodies import (
     unprocessable,
 )
 
-__all__ = ["Context", "TypedRoutes", "current_context"]
+__all__ = ["Context", "TypedRouter", "TypedRoutes", "current_context"]
+
+TypedRouter = APIRouter
+"""What a feature hands over its typed routes in."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -69,6 +72,7 @@ class TypedRoutes:
         self.api = FastAPI(title=title, version=version, **options)
         self.api.router.routes.insert(0, _Selected())
         self._handlers: _Handlers | None = None
+        self._parts: dict[int, str] = {}
         for kind, handler in (
             (RequestError, _on_request_error),
             (RefusedBody, _on_refused_body),
@@ -77,6 +81,17 @@ class TypedRoutes:
             (Exception, _on_exception),
         ):
             self.api.add_exception_handler(kind, handler)
+
+    def include(self, router: TypedRouter, *, part: str) -> None:
+        """
+        Add the routes of a feature.
+
+        Args:
+            router: Has them.
+            part: Name of the feature, which a bulkhead may bound.
+        """
+        self.api.include_router(router, tags=[part])
+        self._parts |= {id(route): part for route in router.routes}
 
     def routes(self) -> Iterator[CoreRoute]:
         """Yield an entry for the tree for each of FastAPI's routes as they are now."""
@@ -87,7 +102,7 @@ class TypedRoutes:
                     yield self._entry(path, (ANY,), context)
             elif isinstance(route, Route):
                 methods = tuple(sorted(context.methods or {"GET"}))
-                yield self._entry(context.path or "/", methods, context)
+                yield self._entry(_template(context), methods, context)
 
     def describe(self, routes: list[CoreRoute]) -> None:
         """Add core *routes* that carry a summary to the OpenAPI document."""
@@ -123,7 +138,8 @@ class TypedRoutes:
                 del scope[_CONTEXT]  # a circle, which only the garbage collector ends
             return SentResponse(status=ctx.status)
 
-        return CoreRoute(path=path, methods=methods, handler=typed)
+        part = self._parts.get(id(context.original_route), "")
+        return CoreRoute(path=path, methods=methods, handler=typed, part=part)
 
     async def _run(
         self, context: RouteContext, ctx: RequestContext, receive: Receive
@@ -188,6 +204,24 @@ def _select(scope: Scope, context: RouteContext) -> None:
     }
     scope["endpoint"] = context.endpoint
     scope["route"] = context.original_route
+
+
+def _template(context: RouteContext) -> str:
+    """
+    Return the tree's template of a route.
+
+    A path parameter that must match a whole `pattern` is a pattern of the tree: what
+    does not match is another path, so it is not found instead of found wrong.
+    """
+    template = context.path or "/"
+    dependant = getattr(context, "dependant", None)
+    for each in dependant.path_params if dependant else ():
+        for bound in each.field_info.metadata:
+            pattern = getattr(bound, "pattern", None) or ""
+            if pattern.startswith("^") and pattern.endswith("$"):
+                plain = f"{{{each.alias}}}"
+                template = template.replace(plain, f"{{{each.alias}:{pattern[1:-1]}}}")
+    return template
 
 
 def _describe(document: dict[str, Any], route: CoreRoute) -> None:

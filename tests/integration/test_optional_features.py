@@ -16,13 +16,17 @@ from service.app import create_app
 async def main():
     transport = httpx2.ASGITransport(app=create_app())
     async with httpx2.AsyncClient(transport=transport, base_url="http://t") as http:
-        for path in ("/livez", "/hello", "/docs", "/openapi.json"):
+        for path in ("/livez", "/hello", "/products", "/docs", "/openapi.json"):
             print(path, (await http.get(path)).status_code)
 
 asyncio.run(main())
 """
 
-PATHS = {"service.demo": "/hello", "service.web": "/docs"}
+PATHS = {
+    "service.catalogue": "/products",
+    "service.demo": "/hello",
+    "service.web": "/docs",
+}
 """What a feature serves on the public port by default; others are off, or not there."""
 
 
@@ -47,6 +51,8 @@ def test_service_works_without_the_folder(feature, tmp_path):
 
     assert done.returncode == 0, done.stderr
     answers = dict(line.split() for line in done.stdout.splitlines() if " " in line)
-    expected = dict.fromkeys(("/livez", "/hello", "/docs", "/openapi.json"), "200")
+    expected = dict.fromkeys(
+        ("/livez", "/hello", "/products", "/docs", "/openapi.json"), "200"
+    )
     gone = {PATHS[feature]: "404"} if feature in PATHS else {}
     assert answers == expected | gone

@@ -1,4 +1,4 @@
-"""Flags as the service asks them: who gets what, what is kept, what a reload changes."""
+"""Flags as the service asks them: who gets what, what is kept, what a reload does."""
 
 import json
 

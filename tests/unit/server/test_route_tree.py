@@ -143,3 +143,42 @@ def test_every_added_route_is_found_by_a_path_of_its_own(shapes):
 def test_any_path_is_looked_up_without_an_error(path):
     """No path raises."""
     tree("/", "/a/{x}", "/f/{p:path}", "/n/{i:int}").find("GET", path)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["(?:a+)+", "(?:a|aa)*", "(?:[a-z]*x?){2,}", "(?:b(?:a*))+", "(?:a+b?)*c"],
+)
+def test_pattern_that_may_take_for_ever_is_refused(pattern):
+    """One short path must not keep the service busy."""
+    with pytest.raises(RouteTemplateError, match="repeats what repeats"):
+        tree(f"/x/{{id:{pattern}}}")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("[0-9]+", "12"),
+        ("(?:v[0-9]|draft)", "v1"),
+        ("(?:[0-9]{4}-){2}[a-z+*(|]+", "1234-5678-("),
+        (r"\(\+\)+", "(+)))"),
+        ("(?:ab)+", "abab"),
+        (r"[]+(*]+x?", "]+x"),
+        ("(?:a*)?", "aa"),
+    ],
+)
+def test_pattern_without_repeated_repeats_is_taken(pattern, path):
+    """Classes, escapes, choices and fixed counts are no danger."""
+    match = tree(f"/x/{{id:{pattern}}}").find("GET", f"/x/{path}")
+
+    assert match is not None
+    assert match.params == {"id": path}
+
+
+def test_long_segment_is_matched_in_one_pass():
+    """A hundred thousand digits and a letter: no way but on."""
+    routes = tree("/articles/{category}/{id:[0-9]+}")
+    digits = "7" * 100_000
+
+    assert routes.find("GET", f"/articles/news/{digits}").params["id"] == digits
+    assert routes.find("GET", f"/articles/news/{digits}x") is None
