@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from service.settings.fields import PhoneNumber, Seconds, Section, live
+from service.settings.fields import HttpUrl, PhoneNumber, Seconds, Section, live
 
 __all__ = [
     "DemoSettings",
@@ -61,10 +61,9 @@ class SmsSettings(Section):
         description="Form of the provider's API: Twilio's, or a POST of `from`, `to` "
         "and `text` as JSON with a bearer token.",
     )
-    url: str = Field(
+    url: HttpUrl = Field(
         "https://api.twilio.com",
-        description="Provider's API; Twilio's without a path.",
-        pattern=r"^https?://[^\s/]+(/\S*)?$",
+        description="Provider's API, without credentials; Twilio's without a path.",
     )
     account: str = live("", "Account at the provider; Twilio's account SID.")
     token: SecretStr | None = live(None, "Secret of the account.")

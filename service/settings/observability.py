@@ -2,9 +2,15 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
-from service.settings.fields import LogLevel, Section, live
+from service.settings.fields import (
+    HttpUrl,
+    LogLevel,
+    SecretHeaders,
+    Section,
+    live,
+)
 
 __all__ = [
     "LogSettings",
@@ -56,14 +62,14 @@ class LogSettings(Section):
 class OtlpSettings(Section):
     """Where OpenTelemetry data goes, and how."""
 
-    endpoint: str = Field(
+    endpoint: HttpUrl = Field(
         "http://127.0.0.1:4317",
-        description="URL of the collector; its port is 4317 for gRPC, 4318 for HTTP, "
-        "as a rule. With HTTP the signal's path (`/v1/traces`) is added.",
-        pattern=r"^https?://[^\s/]+(/\S*)?$",
+        description="URL of the collector, without credentials, which `headers` are "
+        "for; its port is 4317 for gRPC, 4318 for HTTP, as a rule. With HTTP the "
+        "signal's path (`/v1/traces`) is added.",
     )
     protocol: Literal["grpc", "http"] = Field("grpc", description="gRPC or HTTP.")
-    headers: dict[str, SecretStr] = live(
+    headers: SecretHeaders = live(
         {}, "Headers that go along, such as a token; names in lower case."
     )
     ca_file: str = Field(
@@ -87,6 +93,11 @@ class TracingSettings(Section):
         "Share of the requests that are traced where the caller has not decided.",
         ge=0,
         le=1,
+    )
+    trust_callers: bool = live(
+        True,
+        "Go on with the trace, the decision and the baggage that a caller sends; off, "
+        "each request begins a trace of its own, and no client can have all traced.",
     )
     probes: bool = Field(False, description="Trace probes and scrapes too.")
     queue_size: int = Field(

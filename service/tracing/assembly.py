@@ -70,7 +70,7 @@ def tracing(
     Return tracing by the settings, whose exporter is not `none`.
 
     Args:
-        store: The settings; share, headers and what is masked are live.
+        store: The settings; share, trust, headers and what is masked are live.
         metrics: Where spans are counted.
         exporter: Where spans go, in place of what the settings say.
     """
@@ -91,6 +91,7 @@ def tracing(
         ids=ids,
         share=share,
         probes=settings.tracing.probes,
+        trusts=lambda: store.current.tracing.trust_callers,
         scrubbed=lambda text: _redactor(tuple(store.current.log.redact)).text(text),
     )
     part = SpanExport(

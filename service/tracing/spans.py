@@ -72,6 +72,7 @@ class ServerSpans:
         ids: Where that tracer takes the ids of traces from.
         share: Which traces that begin here are sampled.
         probes: Whether probes and scrapes are traced too.
+        trusts: Whether callers are believed what they tell of their traces.
         scrubbed: Returns a text with what looks like a secret masked.
 
     Concurrency:
@@ -82,6 +83,7 @@ class ServerSpans:
     ids: DrawnIds
     share: Share
     probes: bool
+    trusts: Callable[[], bool]
     scrubbed: Callable[[str], str]
 
     def filter(self) -> Around:
@@ -93,6 +95,8 @@ class ServerSpans:
             return
         for name, _ in ctx.scope["headers"]:
             if name in PROPAGATED:
+                if not self.trusts():
+                    break
                 self._begin_called(ctx)
                 return
         trace_id = random.getrandbits(128)

@@ -27,6 +27,8 @@ OTHERS = {
     "fan_out.backends": ["http://other:8080/fan-out"],
     "fan_out.max_hops": 4,
     "flags.flagd": "flagd:8015",
+    "metrics.push.otlp.endpoint": "http://other:4317",
+    "tracing.otlp.endpoint": "http://other:4317",
     "flags.rules": {"page": {"percentage": 10}},
     "log.loggers": {"uvicorn.error": "debug"},
     "log.redact": ["password"],

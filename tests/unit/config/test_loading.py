@@ -239,3 +239,54 @@ def test_thousands_of_problems_are_cut(file):
 
     assert len(told) == 101
     assert told[-1] == "… and 900 more problems"
+
+
+@pytest.mark.parametrize(
+    "name", ["tracing.otlp.endpoint", "metrics.push.otlp.endpoint", "sms.url"]
+)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://ann:open-sesame@host:4317",
+        "http://open-sesame@host",
+        "http://host/a@open-sesame",
+        "http://:4317/open-sesame",
+        "http://host:open-sesame",
+        "http://[::1:4317/open-sesame",
+        "http://host#open-sesame",
+    ],
+)
+def test_url_with_credentials_or_without_a_host_is_refused(name, url):
+    """URLs are shown where settings are; what is refused is not repeated."""
+    [problem] = problems(flags={name: url})
+
+    assert name in problem
+    assert "open-sesame" not in problem
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://host", "https://a.b:1/c?d=e", "http://[::1]:4317", "http://1.2.3.4/"],
+)
+def test_url_of_a_collector_is_taken(url):
+    """Names and addresses of both kinds, with port and path or without."""
+    loaded = load(only(flags={"tracing.otlp.endpoint": url}))
+
+    assert loaded.settings.tracing.otlp.endpoint == url
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        '{"a b": "open-sesame"}',
+        '{"a": "open-sesame\\nb"}',
+        '{"a": "open-sesame\u00e9"}',
+    ],
+    ids=["name", "line", "letter"],
+)
+def test_header_that_cannot_be_sent_is_refused_without_its_value(headers):
+    """Who sends it would tell all of it in the error."""
+    [problem] = problems(flags={"tracing.otlp.headers": headers})
+
+    assert "tracing.otlp.headers" in problem
+    assert "open-sesame" not in problem

@@ -71,6 +71,22 @@ async def test_caller_that_does_not_sample_is_followed():
     assert seen[0]["tracestate"] == "a=1"
 
 
+async def test_caller_that_is_not_trusted_decides_nothing():
+    """A trace of our own, by the share, and nothing of the caller's goes on; live."""
+    seen = []
+    sent = {**parent(), "tracestate": "a=1", "baggage": "user=ann"}
+    async with traced(calling(seen), sample_ratio=0) as app:
+        await app.client.get("/calls", headers={**sent, "x-request-id": "trusted"})
+        app.store.change(tracing={"trust_callers": False})
+        await app.client.get("/calls", headers={**sent, "x-request-id": "stranger"})
+        span = await app.span()
+
+    assert span.attributes["httpserver.request_id"] == "trusted"
+    assert seen[1].keys() == {"accept", "traceparent"}
+    assert TRACE not in seen[1]["traceparent"]
+    assert seen[1]["traceparent"].endswith(("-00", "-02"))
+
+
 async def test_caller_that_samples_is_followed():
     """A span, although nothing that begins here is traced."""
     async with traced(calling([]), sample_ratio=0) as app:
