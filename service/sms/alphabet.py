@@ -67,6 +67,7 @@ def fitting(text: str, limit: int) -> str:
         limit: Septets of the longest message, at least 3; of another alphabet as many
             UTF-16 units fit as go into the same number of parts.
     """
+    text = text[: limit + 1]  # none is narrower than 1: more would only take time
     plain = "".join(map(_plain, text))
     if all(each in BASIC or each in EXTENDED for each in plain):
         return _cut(plain, limit, end="...", width=_septets)

@@ -70,3 +70,8 @@ def test_text_never_exceeds_its_parts(text, limit):
         assert sum(1 if each in BASIC else 2 for each in sent) <= limit
     else:
         assert len(sent.encode("utf-16-le")) // 2 <= limit * 67 // 153
+
+
+def test_what_is_far_beyond_the_limit_is_not_looked_at():
+    """A summary of a body's length must not hold up the probes' event loop."""
+    assert fitting("a" * 400 + "服" * 80_000, 306) == "a" * 303 + "..."
