@@ -5,7 +5,6 @@ of its answer. FastAPI handlers get it as a dependency (`service.server.Context`
 
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping, MutableMapping
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +26,8 @@ Send = Callable[[Any], Awaitable[None]]
 
 _LOCATION_SAFE = ":/?#[]@!$&'()*+,;=%~-._"
 """Characters that a `Location` keeps: those of RFC 3986 and the percent sign."""
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class RequestContext:
@@ -71,55 +72,104 @@ class RequestContext:
         Belongs to the task of its request.
     """
 
-    # What most requests leave as it is stands here, not in every instance: making a
-    # context is a good part of a small request.
-    route = ""
-    path_params: Mapping[str, str] = MappingProxyType({})
-    request_id = ""
-    principal: str | None = None
-    deadline: float | None = None
-    limit: Hashable = None
-    time_limit: float | None = None
-    trusted_peer = ""
-    timed_out = False
-    bulkhead: Any = None
-    probe = False
-    quiet = False
-    part = ""
-    priority: Priority = "normal"
-    trace: Mapping[str, str] = MappingProxyType({})
-    log_fields: Mapping[str, object] = MappingProxyType({})
-    exemplar: Mapping[str, str] | None = None
-    on_failure: Callable[[BaseException], None] | None = None
-    fixed_headers: FixedHeaders | None = None
-    status = 0
-    bytes_sent = 0
-    finished = False
+    # Slots, set one by one: an attribute that the class holds too until it is set is
+    # slow to read and to set (CPython 3.13), and these are used at every request.
+    __slots__ = (
+        "_body",
+        "_headers",
+        "_query",
+        "_raw",
+        "_state",
+        "began",
+        "body_limit",
+        "bulkhead",
+        "bytes_sent",
+        "client",
+        "deadline",
+        "exemplar",
+        "finished",
+        "fixed_headers",
+        "handler",
+        "limit",
+        "log_fields",
+        "method",
+        "on_failure",
+        "part",
+        "path",
+        "path_params",
+        "principal",
+        "priority",
+        "probe",
+        "quiet",
+        "receive",
+        "request_id",
+        "response_headers",
+        "route",
+        "scheme",
+        "scope",
+        "send",
+        "status",
+        "time_limit",
+        "timed_out",
+        "trace",
+        "trusted_peer",
+    )
+
     handler: Callable[["RequestContext"], Awaitable[Response]]
-    _body: bytes | None = None
-    _raw: dict[bytes, bytes] | None = None
-    _headers: Headers | None = None
-    _query: QueryParams | None = None
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, *, body_limit: int
     ) -> None:
+        self.began = time.perf_counter()
+        # what the listener says
         self.scope = scope
         self.receive = receive
         self.send = send
-        self.body_limit = body_limit
-        self.began = time.perf_counter()
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.scheme: str = scope.get("scheme", "http")
         peer = scope.get("client")
         self.client: str = peer[0] if peer else ""
+        self.trusted_peer = ""
+        # what the route says
+        self.route = ""
+        self.path_params: Mapping[str, str] = _NOTHING
+        self.probe = False
+        self.quiet = False
+        self.part = ""
+        self.priority: Priority = "normal"
+        self.time_limit: float | None = None
+        self.body_limit = body_limit
+        # what filters leave
+        self.request_id = ""
+        self.principal: str | None = None
+        self.deadline: float | None = None
+        self.limit: Hashable = None
+        self.timed_out = False
+        self.bulkhead: Any = None
+        self.trace: Mapping[str, str] = _NOTHING
+        self.log_fields: Mapping[str, object] = _NOTHING
+        self.exemplar: Mapping[str, str] | None = None
+        self.on_failure: Callable[[BaseException], None] | None = None
+        self.fixed_headers: FixedHeaders | None = None
         self.response_headers: list[tuple[bytes, bytes]] = []
+        # what became of it
+        self.status = 0
+        self.bytes_sent = 0
+        self.finished = False
+        # what is read when it is asked for
+        self._body: bytes | None = None
+        self._raw: dict[bytes, bytes] | None = None
+        self._headers: Headers | None = None
+        self._query: QueryParams | None = None
+        self._state: dict[str, Any] | None = None
 
-    @cached_property
+    @property
     def state(self) -> dict[str, Any]:
         """Whatever filters and handlers leave for each other."""
-        return {}
+        if self._state is None:
+            self._state = {}
+        return self._state
 
     @property
     def peer_name(self) -> str | None:

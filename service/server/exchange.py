@@ -92,20 +92,25 @@ class Exchange:
         For the event loop of its connection.
     """
 
-    # what most requests leave as it is stands here, not in every instance
-    more_body = True
-    answered = False
-    begun = False
-    gone = False
-    task: asyncio.Task[None] | None = None
-    _body = b""
-    _ended = False
-    _event: asyncio.Event | None = None
-    _head: Head | None = None
-    _status = 0
-    _left: int | None = None
-    _chunked = False
-    _mute = False
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_connection",
+        "_ended",
+        "_event",
+        "_head",
+        "_left",
+        "_mute",
+        "_status",
+        "answered",
+        "begun",
+        "gone",
+        "keep_alive",
+        "more_body",
+        "scope",
+        "task",
+        "waits_for_continue",
+    )
 
     def __init__(
         self,
@@ -118,7 +123,20 @@ class Exchange:
         self.scope = scope
         self.keep_alive = keep_alive
         self.waits_for_continue = waits_for_continue
+        self.more_body = True
+        self.answered = False
+        self.begun = False
+        self.gone = False
+        self.task: asyncio.Task[None] | None = None
         self._connection = connection
+        self._body = b""
+        self._ended = False
+        self._event: asyncio.Event | None = None
+        self._head: Head | None = None
+        self._status = 0
+        self._left: int | None = None
+        self._chunked = False
+        self._mute = False
 
     async def __call__(self, message: Any) -> None:
         """

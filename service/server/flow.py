@@ -22,15 +22,30 @@ class FlowControlled(asyncio.Protocol):
         given: Bytes that were given to the transport so far.
     """
 
+    # slots, here and below: more attributes than an instance's dict can share are slow
+    __slots__ = (
+        "_deaf",
+        "_reading_paused",
+        "_since",
+        "_taken",
+        "_taken_at",
+        "_unsent",
+        "_writable",
+        "given",
+        "transport",
+    )
+
     transport: asyncio.Transport
-    _since = 0.0
-    _deaf = False
-    _reading_paused = 0.0
-    _writable: asyncio.Event | None = None
-    given = 0
-    _unsent = 0
-    _taken = 0
-    _taken_at = 0.0
+
+    def __init__(self) -> None:
+        self.given = 0
+        self._since = 0.0
+        self._deaf = False
+        self._reading_paused = 0.0
+        self._writable: asyncio.Event | None = None
+        self._unsent = 0
+        self._taken = 0
+        self._taken_at = 0.0
 
     def _pause_reading(self) -> None:
         if not self._reading_paused:

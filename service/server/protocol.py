@@ -90,6 +90,17 @@ class HttpProtocol(RequestReader):
         guard: What the connections of the server share.
     """
 
+    __slots__ = (
+        "_active",
+        "_app",
+        "_backlog",
+        "_beginning",
+        "_closing",
+        "_context",
+        "_early",
+        "_switched",
+    )
+
     def __init__(
         self,
         config: "Config",

@@ -63,6 +63,27 @@ class RequestReader(FlowControlled):
         app_state: State that each request's scope gets a copy of.
     """
 
+    __slots__ = (
+        "_app_state",
+        "_body_bytes",
+        "_fresh",
+        "_header_bytes",
+        "_headers",
+        "_heard",
+        "_hosts",
+        "_incoming",
+        "_loop",
+        "_parser",
+        "_phase",
+        "_queue",
+        "_refusal",
+        "_scope",
+        "_unparsed",
+        "_url",
+        "_watched",
+        "guard",
+    )
+
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -70,6 +91,7 @@ class RequestReader(FlowControlled):
         guard: Guard,
         app_state: dict[str, Any],
     ) -> None:
+        super().__init__()
         self.guard = guard
         self._loop = loop
         self._app_state = app_state
