@@ -28,6 +28,7 @@ from service.observability.loop_lag import LoopLag
 from service.observability.metrics import Metrics
 from service.observability.sample_metrics import SampleMetrics
 from service.observability.tls_metrics import TlsMetrics
+from service.request_settings import RequestSettings
 from service.server import filters
 from service.server.application import Application, Filter
 from service.server.certificates import Certificates
@@ -39,7 +40,7 @@ from service.server.parts import CheckedPart, Part
 from service.server.probes import Check, Health
 from service.server.recording import access_log, measure
 from service.server.typed_routes import TypedRoutes
-from service.settings import Settings
+from service.settings import ServerSettings, Settings
 
 if TYPE_CHECKING:
     from service.client.client import Propagate
@@ -51,6 +52,7 @@ FEATURES = (
     "service.control",
     "service.demo",
     "service.catalogue",
+    "service.fan_out",
     "service.sms",
     "service.proxy",
     "service.web",
@@ -139,9 +141,10 @@ def create_service(
     for name, feature in zip(("", *FEATURES), features, strict=True):
         for router in feature.routers:
             typed.include(router, part=_part_name(name))
-    chain = _filters(store, metrics, log, tracing, features)
+    asked = RequestSettings(store)
+    chain = _filters(settings.server, asked, metrics, log, tracing, features)
     return Service(
-        app=main_application(store, health, features, chain, typed),
+        app=main_application(settings.server, asked, health, features, chain, typed),
         admin=admin_application(health, metrics, features),
         typed=typed,
         health=health,
@@ -256,14 +259,14 @@ def _part_name(module: str) -> str:
 
 
 def _filters(
-    store: SettingsStore,
+    server: ServerSettings,
+    asked: RequestSettings,
     metrics: Metrics,
     log: AccessLog,
     tracing: "Tracing | None",
     features: list[Feature],
 ) -> list[Filter]:
     """Return the filters, outermost first: the one place where their order stands."""
-    server = store.current.server
     # Inside deliver, so that a page of another origin can read a problem document too;
     # outside whatever may refuse or be slow, so that a 503 or 504 carries the headers,
     # and a preflight, which browsers send without credentials, is never asked for any.
@@ -272,13 +275,13 @@ def _filters(
         filters.forwarded(server.trusted_proxies),
         filters.request_id,
         *([tracing.filter] if tracing else []),
-        access_log(log.write, wanted=_logged(store)),
+        access_log(log.write, wanted=_logged(asked)),
         measure(metrics.http),
         deliver,
         filters.security_headers(),
-        filters.served_hosts(lambda: store.current.server.hosts),
+        filters.served_hosts(lambda: asked.hosts),
         *sharing,
-        filters.time_limit(lambda: store.current.server.request_timeout),
+        filters.time_limit(lambda: asked.request_timeout),
         *(each for feature in features for each in feature.filters),
     ]
 
@@ -288,9 +291,8 @@ def _checks(parts: list[Part]) -> dict[str, Check]:
     return {part.name: part.check for part in parts if isinstance(part, CheckedPart)}
 
 
-def _logged(store: SettingsStore) -> Callable[[RequestContext], bool]:
+def _logged(asked: RequestSettings) -> Callable[[RequestContext], bool]:
     def wanted(ctx: RequestContext) -> bool:
-        log = store.current.log
-        return log.access and (log.probes or not (ctx.probe or ctx.quiet))
+        return asked.logged and (asked.probes_logged or not (ctx.probe or ctx.quiet))
 
     return wanted

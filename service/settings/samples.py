@@ -49,11 +49,11 @@ class FanOutSettings(Section):
         2.0, "Seconds for the whole tree; each level below has less.", gt=0, le=60
     )
     max_hops: int = live(
-        3, "Levels below the first one; 508 beyond them, which ends loops.", ge=0, le=10
+        3, "Levels below the first one, which ends loops; 508 beyond them.", ge=0, le=10
     )
     concurrency: int = live(8, "Most backends called at once, by one request.", ge=1)
     max_in_flight: int = live(
-        64, "Most calls under way, of all requests; 503 above them.", ge=1
+        64, "Most calls under way, of all requests; those above them fail.", ge=1
     )
 
 

@@ -1,0 +1,109 @@
+"""
+Calling all backends at once, and what became of each.
+
+Nothing is tried twice: each level of a tree would multiply the calls of the next. A
+backend that keeps failing is left alone by the client's breaker, and shown so.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from service.client.errors import ClientError, UpstreamError, UpstreamTimeout
+from service.concurrency.pool import WorkerPool
+from service.fan_out.hops import Budget
+from service.fan_out.tree import SKIPPED, Node, grafted
+from service.resilience.bulkhead import Bulkhead, BulkheadFull
+
+__all__ = ["Answer", "Backends", "Call"]
+
+_ERRORS = 400
+
+_LEAST = 0.001
+"""Seconds below which a call is not begun."""
+
+
+class Answer(Protocol):
+    """An answer, as the client gives it."""
+
+    @property
+    def status(self) -> int:
+        """Status."""
+
+    def json(self) -> object:
+        """Return the body as JSON; raise ValueError where it is none."""
+
+
+Call = Callable[[str, Mapping[str, str], float], Awaitable[Answer]]
+"""Makes a GET of a URL with headers, within seconds."""
+
+
+class Backends:
+    """
+    Calls backends.
+
+    Args:
+        call: Makes one call.
+        in_flight: Room for the calls of all requests.
+
+    Concurrency:
+        Tasks of one event loop. All calls of a request end with it.
+    """
+
+    def __init__(self, call: Call, *, in_flight: Bulkhead) -> None:
+        self._call = call
+        self._in_flight = in_flight
+
+    async def ask(
+        self, urls: list[str], budget: Budget, *, concurrency: int
+    ) -> list[Node]:
+        """
+        Return a node for each of *urls*, in their order; never raise for one of them.
+
+        Args:
+            urls: Whom to call.
+            budget: What it may use up.
+            concurrency: Calls at once.
+        """
+        if budget.deepest or not urls:
+            return [{"url": url, "error": SKIPPED, "children": []} for url in urls]
+        began = time.monotonic()
+        async with WorkerPool(concurrency, backlog=len(urls)) as pool:
+            asked: list[asyncio.Future[Node]] = [
+                await pool.submit(self._node, url, budget, began) for url in urls
+            ]
+        return [each.result() for each in asked]
+
+    async def _node(self, url: str, budget: Budget, began: float) -> Node:
+        start = time.monotonic()
+        told: Node = {"error": "timeout"}
+        left = began + budget.timeout - start
+        if left > _LEAST:
+            told = await self._told(url, budget, left)
+        node = {"children": [], **told, "url": url, "start": round(start - began, 6)}
+        if "duration" in told:
+            node["own_duration"] = told["duration"]
+        return node | {"duration": round(time.monotonic() - start, 6)}
+
+    async def _told(self, url: str, budget: Budget, left: float) -> Node:
+        """Return what the backend says of itself, and what went wrong."""
+        try:
+            with self._in_flight.guarded():
+                answer = await self._call(url, budget.headers(left), left)
+        except BulkheadFull:
+            return {"error": "full"}
+        except UpstreamTimeout:
+            return {"error": "timeout"}
+        except UpstreamError as error:
+            return {"error": error.reason}
+        except ClientError:
+            return {"error": "invalid"}
+        node: Node = {}
+        with contextlib.suppress(ValueError):
+            node = grafted(answer.json())
+        node["status"] = answer.status
+        if answer.status >= _ERRORS:
+            node["error"] = "status"
+        return node

@@ -1,0 +1,110 @@
+"""`/fan-out`, put together from settings and the client."""
+
+import socket
+import time
+from collections.abc import Callable, Mapping
+
+from service.client.answers import Response as Answer
+from service.fan_out.calling import Backends
+from service.fan_out.hops import budget
+from service.fan_out.tree import Node, all_failed
+from service.feature import Core, Feature
+from service.resilience.bulkhead import Bulkhead
+from service.server.context import RequestContext
+from service.server.responses import Response
+from service.server.routes import Route
+from service.settings import FanOutSettings
+
+__all__ = ["FanOut", "feature"]
+
+PATH = "/fan-out"
+
+
+class FanOut:
+    """
+    The handler of `/fan-out`.
+
+    Args:
+        settings: Gives whom to call, and the bounds, as they are now.
+        backends: Calls them.
+        identity: Name, host and version, as the tree tells them.
+    """
+
+    def __init__(
+        self,
+        settings: Callable[[], FanOutSettings],
+        *,
+        backends: Backends,
+        identity: Mapping[str, str],
+    ) -> None:
+        self._settings = settings
+        self._backends = backends
+        self._identity = identity
+
+    async def tell(self, ctx: RequestContext) -> Response:
+        """
+        Call all backends, and answer the tree of calls.
+
+        200 with what failed in its place; 502, with the tree too, where nothing came of
+        any call.
+
+        Raises:
+            BadRequest: A header of the caller makes no sense.
+            RequestError: 508: there are too many calls above it.
+        """
+        settings = self._settings()
+        began = time.monotonic()
+        allowed = budget(ctx, settings)
+        children = await self._backends.ask(
+            settings.backends, allowed, concurrency=settings.concurrency
+        )
+        status = 502 if all_failed(children) else 200
+        node: Node = {
+            **self._identity,
+            "status": status,
+            **({"error": "backends"} if status != 200 else {}),  # noqa: PLR2004 - OK
+            "duration": round(time.monotonic() - began, 6),
+            "children": children,
+        }
+        return ctx.write_json(
+            node, status=status, headers={"cache-control": "no-store"}
+        )
+
+
+def feature(core: Core) -> Feature:
+    """Return the route, where it is switched on."""
+    if not core.store.current.fan_out.enabled:
+        return Feature()
+    room = Bulkhead(core.store.current.fan_out.max_in_flight)
+
+    def settings() -> FanOutSettings:
+        now = core.store.current.fan_out
+        room.limit = now.max_in_flight
+        return now
+
+    async def call(url: str, headers: Mapping[str, str], seconds: float) -> Answer:
+        # repeated calls would multiply with each level
+        return await core.client.request(
+            "GET",
+            url,
+            headers={"accept": "application/json", **headers},
+            timeout=seconds,
+            retry=False,
+        )
+
+    fan_out = FanOut(
+        settings,
+        backends=Backends(call, in_flight=room),
+        identity={
+            "name": core.store.current.server.name,
+            "host": socket.gethostname(),
+            "version": core.version,
+        },
+    )
+    route = Route(
+        path=PATH,
+        handler=fan_out.tell,
+        summary="Call all backends at once and tell the tree of calls",
+        priority="low",
+    )
+    return Feature(routes=[route])

@@ -1,0 +1,126 @@
+"""Instances that call each other: the tree they tell, whatever happens to one."""
+
+import json
+import os
+import signal
+import time
+
+import httpx2
+
+from tests.support.process import serving
+
+QUICK = {"server__drain_delay": 0, "fan_out__enabled": "true", "demo__delay_max": 0}
+
+
+def instance(name, *backends, **settings):
+    """An instance that calls *backends*."""
+    return serving(
+        **QUICK,
+        server__name=name,
+        fan_out__backends=json.dumps(list(backends)),
+        **settings,
+    )
+
+
+def place(service):
+    """Where its tree is; its name is the name of its listener."""
+    (port,) = [n for name, n in service.ports.items() if not name.endswith("-admin")]
+    return f"http://127.0.0.1:{port}/fan-out"
+
+
+def ask(service, **options):
+    return httpx2.get(place(service), timeout=20, **options)
+
+
+def names(node):
+    """The tree as names, with what went wrong."""
+    told = node.get("name") or "?"
+    if "error" in node:
+        told += f"!{node['error']}"
+    return (told, [names(each) for each in node["children"]])
+
+
+def test_three_instances_tell_their_tree():
+    """The first calls two, one of them the other one and something that is no tree."""
+    with instance("leaf") as leaf:
+        hello = place(leaf).replace("fan-out", "hello")
+        with instance("middle", place(leaf), hello) as middle:
+            with instance("root", place(middle), place(leaf)) as root:
+                answer = ask(root, headers={"x-request-id": "one-request"})
+                seen = [
+                    line["request_id"]
+                    for service in (root, middle, leaf)
+                    for line in [service.await_event("request", route="/fan-out")]
+                ]
+    tree = answer.json()
+    middle_node = tree["children"][0]
+
+    assert answer.status_code == 200
+    assert names(tree) == (
+        "root",
+        [("middle", [("leaf", []), ("?", [])]), ("leaf", [])],
+    )
+    assert seen == ["one-request"] * 3
+    assert middle_node["status"] == middle_node["children"][1]["status"] == 200
+    assert tree["duration"] >= middle_node["duration"] >= middle_node["own_duration"]
+    assert {"host", "version", "url", "start"} <= set(middle_node)
+
+
+def test_killed_instance_is_shown_in_its_place():
+    """The others are there, and the status is 200; 502 with the tree when all fail."""
+    with instance("a") as a, instance("b") as b:
+        with instance("root", place(a), place(b)) as root:
+            a.signal(signal.SIGKILL)
+            a.await_exit()
+            one = ask(root)
+            b.signal(signal.SIGKILL)
+            b.await_exit()
+            none = ask(root)
+
+    assert one.status_code == 200
+    assert names(one.json()) == ("root", [("?!connect", []), ("b", [])])
+    assert none.status_code == 502
+    assert names(none.json())[0] == "root!backends"
+    assert [each["error"] for each in none.json()["children"]] == ["connect"] * 2
+
+
+def test_instance_that_hangs_costs_no_more_than_the_time_out():
+    """Who called it says so, in time for the level above to hear of it."""
+    with instance("stuck") as stuck, instance("fine") as fine:
+        with instance("middle", place(stuck), place(fine)) as middle:
+            with instance("root", place(middle), fan_out__timeout=1.0) as root:
+                ask(root)
+                os.kill(stuck.process.pid, signal.SIGSTOP)
+                began = time.monotonic()
+                answer = ask(root)
+                took = time.monotonic() - began
+                os.kill(stuck.process.pid, signal.SIGCONT)
+
+    assert answer.status_code == 200
+    assert names(answer.json()) == (
+        "root",
+        [("middle", [("?!timeout", []), ("fine", [])])],
+    )
+    assert took < 5
+
+
+def test_loop_ends_at_the_deepest_level(tmp_path):
+    """An instance that calls itself answers a tree of so many levels."""
+    config = tmp_path / "config.yaml"
+    config.write_text("fan_out: {enabled: true}\n")
+    settings = {key: value for key, value in QUICK.items() if "fan_out" not in key}
+    with serving("--config", str(config), **settings, fan_out__max_hops=2) as service:
+        backends = json.dumps([place(service)])
+        config.write_text(f"fan_out: {{enabled: true, backends: {backends}}}\n")
+        service.await_event("settings_reloaded")
+        answer = ask(service)
+        beyond = ask(service, headers={"x-fan-out-hops": "3"})
+    name = answer.json()["name"]
+
+    assert answer.status_code == 200
+    assert names(answer.json()) == (
+        name,
+        [(name, [(name, [("?!hops", [])])])],
+    )
+    assert beyond.status_code == 508
+    assert beyond.headers["content-type"] == "application/problem+json"

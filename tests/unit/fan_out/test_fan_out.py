@@ -1,0 +1,165 @@
+"""The fan-out with backends that a test decides: order, bounds, failures, deadlines."""
+
+import asyncio
+
+import pytest
+
+from service.app import create_app
+from service.client.errors import InvalidRequest, UpstreamTimeout
+from service.fan_out.calling import Backends
+from service.fan_out.hops import Budget
+from service.fan_out.tree import MAX_NODES, all_failed, grafted
+from service.resilience.bulkhead import Bulkhead
+from service.settings import FanOutSettings, Settings
+from tests.support.asgi import client
+
+
+class Answered:
+    """An answer with a status and what its body says."""
+
+    def __init__(self, status=200, body=None):
+        self.status = status
+        self.body = body
+
+    def json(self):
+        if self.body is None:
+            raise ValueError
+        return self.body
+
+
+class Bench:
+    """Backends that answer by name, and how many were asked at once."""
+
+    def __init__(self, *, room=100, **answers):
+        self.answers = answers
+        self.headers = []
+        self.now = self.most = 0
+        self.backends = Backends(self._call, in_flight=Bulkhead(room))
+
+    async def _call(self, url, headers, seconds):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.headers.append((headers, seconds))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self.now -= 1
+        answer = self.answers.get(url, Answered())
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def ask(self, *urls, hops=0, deepest=False, concurrency=8, timeout=2.0):
+        budget = Budget(hops, timeout, deepest=deepest)
+        return await self.backends.ask([*urls], budget, concurrency=concurrency)
+
+
+async def test_all_are_called_at_once_and_told_in_order():
+    """Whoever answers first."""
+    bench = Bench()
+    urls = [f"u{n}" for n in range(20)]
+    told = await bench.ask(*urls, concurrency=5)
+
+    assert [each["url"] for each in told] == urls
+    assert bench.most == 5
+    assert {each["status"] for each in told} == {200}
+
+
+async def test_failures_are_told_in_their_place():
+    """A time-out, an answer that is none, an error, something that is no tree."""
+    late = UpstreamTimeout("late", service="a", reason="read_timeout")
+    told = await Bench(
+        a=late, b=InvalidRequest("no"), c=Answered(503, {"name": "c"}), d=Answered()
+    ).ask("a", "b", "c", "d")
+
+    assert [each.get("error") for each in told] == [
+        "timeout",
+        "invalid",
+        "status",
+        None,
+    ]
+    assert told[2]["name"] == "c"
+    assert told[2]["status"] == 503
+
+
+async def test_no_more_calls_than_there_is_room_for():
+    """What is above fails at once."""
+    told = await Bench(room=2).ask("a", "b", "c")
+
+    assert [each.get("error") for each in told] == [None, None, "full"]
+
+
+async def test_callees_get_less_time_and_one_hop_more():
+    """So that each level can tell of the one below."""
+    bench = Bench()
+    await bench.ask("a", hops=1, timeout=2.0)
+    (headers, seconds) = bench.headers[0]
+
+    assert headers["x-fan-out-hops"] == "2"
+    assert 0 < float(headers["x-fan-out-timeout"]) < seconds <= 2.0
+
+
+async def test_without_time_nobody_is_called():
+    """The time is over before the call."""
+    bench = Bench()
+    told = await bench.ask("a", timeout=0.0)
+
+    assert (told[0]["error"], bench.headers) == ("timeout", [])
+
+
+async def test_deepest_level_calls_nobody():
+    """And that is no failure."""
+    bench = Bench()
+    told = await bench.ask("a", deepest=True)
+
+    assert bench.headers == []
+    assert told == [{"url": "a", "error": "hops", "children": []}]
+    assert not all_failed(told)
+
+
+def test_answer_of_a_callee_is_taken_with_care():
+    """Known members of their kinds, so long and so many."""
+    hostile = {
+        "name": "x" * 1000,
+        "status": True,
+        "duration": "1",
+        "more": 1,
+        "children": [{"host": 1}, "no"] * MAX_NODES,
+    }
+    told = grafted(hostile)
+
+    assert set(told) == {"name", "children"}
+    assert len(told["name"]) == 200
+    assert len(told["children"]) == MAX_NODES - 1
+    assert grafted("text") == {}
+
+
+def test_nothing_called_is_nothing_failed():
+    """A leaf is well."""
+    assert not all_failed([])
+    assert all_failed([{"error": "connect"}])
+    assert not all_failed([{"error": "connect"}, {"status": 200}])
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [
+        ("hops", "-1", 400),
+        ("hops", "1e3", 400),
+        ("hops", "3", 200),
+        ("hops", "4", 508),
+        ("timeout", "nan", 400),
+        ("timeout", "-1", 400),
+        ("timeout", "1.5", 200),
+    ],
+)
+async def test_headers_of_the_caller_are_bounds(header, value, status):
+    """What makes no sense is refused, and what is too deep."""
+    app = create_app(Settings(fan_out=FanOutSettings(enabled=True)))
+    headers = {f"x-fan-out-{header}": value}
+
+    assert (await client(app).get("/fan-out", headers=headers)).status_code == status
+
+
+async def test_fan_out_is_not_there_by_default():
+    """It calls others, so somebody has to want it."""
+    assert (await client(create_app()).get("/fan-out")).status_code == 404
