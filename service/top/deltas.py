@@ -16,6 +16,9 @@ __all__ = ["Change", "change_between"]
 START = "process_start_time_seconds"
 """Series that tells a restart even where the new process has counted further."""
 
+MOST = 1e18
+"""What is further from 0 was never counted or measured, and sums of it overflow."""
+
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -53,7 +56,8 @@ def change_between(before: Scrape | None, after: Scrape) -> Change:
 
     A series that is smaller than before has begun anew, as all have when the process
     started in between: then all of it is new, which is how Prometheus' `rate` sees it.
-    A series that was not there has risen from 0.
+    A series that was not there has risen from 0. What can't be true is left out: NaN,
+    infinities, counters below 0.
 
     Args:
         before: The earlier one; without it nothing has risen.
@@ -66,7 +70,7 @@ def change_between(before: Scrape | None, after: Scrape) -> Change:
         earlier = dict.fromkeys(earlier, 0.0)
     rises: dict[str, list[tuple[Mapping[str, str], float]]] = {}
     now: dict[str, list[tuple[Mapping[str, str], float]]] = {}
-    for sample in after.samples:
+    for sample in filter(_believable, after.samples):
         if not sample.cumulative:
             now.setdefault(sample.name, []).append((sample.labels, sample.value))
         elif before is not None:
@@ -78,8 +82,16 @@ def change_between(before: Scrape | None, after: Scrape) -> Change:
     return Change(seconds, rises, now)
 
 
+def _believable(sample: Sample) -> bool:
+    least = 0.0 if sample.cumulative else -MOST
+    return least <= sample.value <= MOST  # NaN is in no range
+
+
 def _start(samples: Iterable[Sample]) -> float | None:
-    return next((each.value for each in samples if each.name == START), None)
+    return next(
+        (each.value for each in samples if each.name == START and _believable(each)),
+        None,
+    )
 
 
 def _series(sample: Sample) -> tuple[str, Labels]:
@@ -87,4 +99,8 @@ def _series(sample: Sample) -> tuple[str, Labels]:
 
 
 def _by_series(samples: Iterable[Sample]) -> dict[tuple[str, Labels], float]:
-    return {_series(each): each.value for each in samples if each.cumulative}
+    return {
+        _series(each): each.value
+        for each in samples
+        if each.cumulative and _believable(each)
+    }

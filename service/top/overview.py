@@ -5,6 +5,7 @@ What is not told stays None, so that a service with fewer metrics, or another ve
 is shown as far as it goes.
 """
 
+import contextlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -191,7 +192,8 @@ def _buckets(
     found: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
     for change in changes:
         for labels, rate in change.rates(f"{name}_bucket"):
-            found[key(labels)][float(labels["le"])] += rate
+            with contextlib.suppress(KeyError, ValueError):  # a bucket without bound
+                found[key(labels)][float(labels["le"])] += rate
     return found
 
 

@@ -65,9 +65,12 @@ def target_url(text: str) -> str:
         text: `http(s)://…`, or `host:port`; without a path `/metrics` is meant.
 
     Raises:
-        BadTarget: It is neither.
+        BadTarget: It is neither, or has a password in it, which would be shown.
     """
     url = text if "://" in text else f"http://{text}"
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        msg = f"{url.rpartition('@')[2]}: must have no user and password in it"
+        raise BadTarget(msg)
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -1,7 +1,9 @@
 """What happened between two scrapes, as Prometheus has it."""
 
 import itertools
+import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,3 +63,20 @@ def test_no_rate_is_ever_below_zero(values):
     """Whatever a counter does."""
     for before, after in itertools.pairwise(values):
         assert rates(exposed(before), exposed(after))[0] >= 0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -5, 1.7e308])
+@pytest.mark.parametrize("believable", [1, None], ids=["before", "always"])
+def test_counter_that_cannot_be_true_is_left_out(value, believable):
+    """No sum becomes NaN or infinite by it."""
+    before = exposed(value if believable is None else believable)
+
+    assert rates(before, exposed(value)) == []
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.7e308])
+def test_gauge_that_cannot_be_true_is_left_out(value):
+    """What is shown is finite."""
+    now = change_between(None, scrape(1, exposed(1, gauge=value))).now
+
+    assert "g" not in now

@@ -114,3 +114,18 @@ def test_routes_are_sorted_by_what_is_asked():
     assert names(Order.RATE) == ["/b", "/a", "/c"]
     assert names(Order.P99) == ["/a", "/b", "/c"]
     assert names(Order.ERRORS) == ["/b", "/a", "/c"]
+
+
+def test_buckets_without_a_bound_are_left_out():
+    """Whoever tells such ones is shown as far as it goes."""
+    text = (
+        "# TYPE http_requests_total counter\n"
+        'http_requests_total{route="/",status="200"} %d\n'
+        "# TYPE http_request_duration_seconds histogram\n"
+        'http_request_duration_seconds_bucket{route="/"} %d\n'
+        'http_request_duration_seconds_bucket{route="/",le="x"} %d\n'
+    )
+    scrapes = [Scrape(at, read_exposition(text % (at, at, at))) for at in (1, 2)]
+    now = overview([change_between(*scrapes)], clock=2e9)
+
+    assert [(row.route, row.rate, row.p99) for row in now.routes] == [("/", 1, None)]

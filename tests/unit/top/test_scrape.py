@@ -40,6 +40,17 @@ def test_target_that_is_none_is_refused(typed):
 
 
 @pytest.mark.parametrize(
+    "typed", ["http://ann:pa-ss@h:1/m", "ann:pa-ss@h:x", "pa-ss@h"]
+)
+def test_target_with_a_password_is_refused_without_it(typed):
+    """The view shows its target, and whoever looks over one's shoulder sees it."""
+    with pytest.raises(BadTarget, match="user and password") as caught:
+        target_url(typed)
+
+    assert "pa-ss" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "text", ["<html></html>", "ok", '{"a": 1}', "a b c", 'a{b="c} 1', "a{b=c} 1"]
 )
 def test_other_text_is_no_exposition(text):
