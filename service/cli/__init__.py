@@ -1,5 +1,6 @@
 """
-The command line: serve, look at the settings, hash a password, watch a service.
+The command line: serve, look at the settings, hash a password, watch a service, call
+one.
 
 Each command imports what it needs when it runs, so that `version`, help and completion
 start at once. Exit codes: 0 done, 1 failed, 2 wrong settings or usage, 130 interrupted.
@@ -12,6 +13,7 @@ import typer
 
 from service import __version__
 from service.cli import config
+from service.cli.getting import get
 from service.cli.output import write
 from service.cli.password import hash_password
 from service.cli.serving import serve
@@ -31,6 +33,7 @@ app.add_typer(config.app, name="config")
 app.command()(serve)
 app.command()(hash_password)
 app.command()(top)
+app.command()(get)
 
 
 @app.command()

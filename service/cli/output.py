@@ -3,10 +3,12 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
 
-__all__ = ["complain", "terminal_width", "write"]
+__all__ = ["complain", "terminal_width", "write", "write_bytes"]
 
 
 def complain(line: str) -> None:
@@ -26,8 +28,21 @@ def write(text: str) -> None:
 
     A reader that is gone (`| head`) ends the command silently, a full disk with a word.
     """
-    try:
+    with _heeding_the_reader():
         typer.echo(text)
+
+
+def write_bytes(data: bytes) -> None:
+    """Write *data* to standard output as it is, at once; otherwise as `write`."""
+    with _heeding_the_reader():
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _heeding_the_reader() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
             complain(f"can't write to standard output: {error.strerror}")

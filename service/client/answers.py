@@ -23,6 +23,8 @@ class Response:
         headers: By name, in any case; those that came twice are joined by a comma.
         raw_headers: Pairs as they came.
         http_version: Such as `HTTP/1.1`.
+        reason: The words behind the status, which mean nothing.
+        charset: Charset that its head names.
         url: Where it came from.
         upstream: Name of the upstream.
         attempts: Attempts that it took.
@@ -71,9 +73,14 @@ class Response:
         return self.status in _SUCCESS
 
     @property
+    def charset(self) -> str | None:
+        """The charset that its head names."""
+        return self._inner.charset_encoding
+
+    @property
     def text(self) -> str:
         """The body by the charset that it names, UTF-8 without one."""
-        charset = self._inner.charset_encoding or "utf-8"
+        charset = self.charset or "utf-8"
         try:
             return self.content.decode(charset, "replace")
         except LookupError:

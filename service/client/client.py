@@ -13,7 +13,6 @@ are neither kept nor sent, proxies of the environment are not used, and redirect
 followed (`service.client.redirects` does).
 """
 
-import ssl
 import time
 from collections.abc import (
     AsyncIterator,
@@ -37,6 +36,7 @@ from service.client.errors import (
     UpstreamUnavailable,
 )
 from service.client.exchange import Exchange
+from service.client.pools import MakeTransport, Pools
 from service.client.repeating import IDEMPOTENT, BadAnswer
 from service.client.targets import Target, target_of
 from service.client.telling import Telling
@@ -82,13 +82,13 @@ class Client:
         balancer: Balancer | None = None,
         propagate: Propagate = lambda _headers: None,
         metrics: ClientMetrics | None = None,
-        transport: Callable[[], httpx2.AsyncBaseTransport] | None = None,
+        transport: MakeTransport | None = None,
     ) -> None:
         self._settings = settings
         self._balancer = balancer
         self._propagate = propagate
         self.metrics = metrics
-        self._upstreams = Upstreams(transport or _pools(settings()), Telling(metrics))
+        self._upstreams = Upstreams(transport or Pools(settings()), Telling(metrics))
         self._closed = False
 
     async def request(
@@ -153,7 +153,7 @@ class Client:
         return Exchange(
             method=method.upper(),
             target=target,
-            upstream=await self._upstreams.of(target.upstream, settings),
+            upstream=await self._upstreams.of(target, settings),
             headers=self._head(target, options),
             content=options.get("content"),
             settings=settings,
@@ -279,29 +279,3 @@ def _repeat(exchange: Exchange, wanted: bool | None) -> Repeat:  # noqa: FBT001 
     if wanted or exchange.method in IDEMPOTENT:
         return "any"
     return "any" if "idempotency-key" in exchange.headers else "unsent"
-
-
-def _pools(settings: ClientSettings) -> Callable[[], httpx2.AsyncBaseTransport]:
-    """Return what makes a pool; all share what they know of authorities."""
-    contexts: list[ssl.SSLContext] = []
-
-    def pool() -> httpx2.AsyncBaseTransport:
-        if not contexts:  # reads the system's authorities, which takes its time
-            contexts.append(_trust(settings))
-        return httpx2.AsyncHTTPTransport(
-            verify=contexts[0],
-            trust_env=False,
-            limits=httpx2.Limits(
-                max_connections=settings.max_connections,
-                max_keepalive_connections=settings.max_idle_connections,
-                keepalive_expiry=settings.idle_timeout,
-            ),
-        )
-
-    return pool
-
-
-def _trust(settings: ClientSettings) -> ssl.SSLContext:
-    if settings.ca_file is not None:
-        return ssl.create_default_context(cafile=settings.ca_file)
-    return httpx2.create_ssl_context()

@@ -18,12 +18,14 @@ class Target:
     Attributes:
         upstream: Name of what breaker, budget and pool belong to.
         discovered: Whether the upstream is a service that discovery knows.
+        secure: Whether it is called by TLS.
         url: Without its fragment.
         path: Path and query, for a discovered service.
     """
 
     upstream: str
     discovered: bool
+    secure: bool
     url: str
     path: str
 
@@ -47,12 +49,16 @@ def target_of(url: str) -> Target:
         raise InvalidRequest("a URL must not hold credentials; send them in a header")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     whole = parts._replace(fragment="").geturl()
-    if parts.scheme == "service":
-        return Target(upstream=parts.netloc, discovered=True, url=whole, path=path)
-    if parts.scheme not in _PORTS:
+    discovered = parts.scheme == "service"
+    if not discovered and parts.scheme not in _PORTS:
         raise InvalidRequest("the URL must begin with http://, https:// or service://")
-    name = _name(parts, port)
-    return Target(upstream=name, discovered=False, url=whole, path=path)
+    return Target(
+        upstream=parts.netloc if discovered else _name(parts, port),
+        discovered=discovered,
+        secure=parts.scheme == "https",
+        url=whole,
+        path=path,
+    )
 
 
 def _name(parts: SplitResult, port: int | None) -> str:

@@ -2,14 +2,16 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Literal
 
 import httpx2
 
+from service.client.pools import MakeTransport
 from service.client.repeating import may_repeat_any, may_repeat_unsent, speaks_against
+from service.client.targets import Target
 from service.client.telling import Telling
 from service.resilience.backoff import Backoff
 from service.resilience.bulkhead import Bulkhead
@@ -167,24 +169,28 @@ class Upstreams:
         Tasks of one event loop.
     """
 
-    def __init__(
-        self, transport: Callable[[], httpx2.AsyncBaseTransport], tell: Telling
-    ) -> None:
+    def __init__(self, transport: MakeTransport, tell: Telling) -> None:
         self._transport = transport
         self._tell = tell
-        self._known: OrderedDict[str, Upstream] = OrderedDict()
+        self._known: OrderedDict[tuple[str, bool], Upstream] = OrderedDict()
 
-    async def of(self, name: str, settings: ClientSettings) -> Upstream:
-        """Return the upstream of this name."""
-        known = self._known.get(name)
-        if known is None:
-            known = self._known[name] = Upstream(
-                name, settings, transport=self._transport(), tell=self._tell
-            )
-            if len(self._known) > MOST_UPSTREAMS:
-                await self._forget_one(known)
-        else:
-            self._known.move_to_end(name)
+    async def of(self, target: Target, settings: ClientSettings) -> Upstream:
+        """Return the upstream of *target*."""
+        key = (target.upstream, target.secure)
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+            return known
+        transport = await self._transport(target.secure)
+        known = self._known.get(key)
+        if known is not None:  # another call was faster
+            await transport.aclose()
+            return known
+        known = self._known[key] = Upstream(
+            target.upstream, settings, transport=transport, tell=self._tell
+        )
+        if len(self._known) > MOST_UPSTREAMS:
+            await self._forget_one(known)
         return known
 
     def __iter__(self) -> Iterator[Upstream]:
@@ -197,9 +203,9 @@ class Upstreams:
             await upstream.transport.aclose()
 
     async def _forget_one(self, newest: Upstream) -> None:
-        for each in self:
+        for key, each in self._known.items():
             if not each.in_flight and each is not newest:
-                del self._known[each.name]
+                del self._known[key]
                 await each.transport.aclose()
                 return
 

@@ -7,6 +7,7 @@ import httpx2
 from prometheus_client import CollectorRegistry
 
 from service.client.client import Client
+from service.client.pools import MakeTransport
 from service.observability.client_metrics import ClientMetrics
 from service.settings import ClientSettings
 
@@ -30,7 +31,7 @@ class Answers:
         self.answers = list(answers)
         self.requests: list[httpx2.Request] = []
 
-    def __call__(self) -> httpx2.AsyncBaseTransport:
+    async def __call__(self, _secure: bool) -> httpx2.AsyncBaseTransport:
         return httpx2.MockTransport(self._answer)
 
     @property
@@ -49,7 +50,7 @@ class Answers:
 
 
 def client_of(
-    transport: Callable[[], httpx2.AsyncBaseTransport], **options: Any
+    transport: MakeTransport, **options: Any
 ) -> tuple[Client, Callable[..., float | None]]:
     """
     Return a client, and what gives the value of one of its metrics.

@@ -239,7 +239,10 @@ async def test_answer_is_read_as_it_says():
             headers = {"Content-Type": "application/json; charset=latin-1"}
             return httpx2.Response(200, headers=headers, content=b'["\xe9"]')
 
-    client, _ = client_of(Spoken)
+    async def spoken(_secure):
+        return Spoken()
+
+    client, _ = client_of(spoken)
     answer = await client.request("GET", URL)
 
     assert answer.headers["content-type"].startswith("application/json")
@@ -272,8 +275,11 @@ async def test_upstreams_that_are_many_are_forgotten(monkeypatch):
     async def ok(_request):
         return httpx2.Response(200)
 
+    async def closing(_secure):
+        return Closing(ok)
+
     monkeypatch.setattr("service.client.upstream.MOST_UPSTREAMS", 2)
-    client, _ = client_of(lambda: Closing(ok))
+    client, _ = client_of(closing)
     async with client.stream("GET", "http://a/"):
         for host in "bcd":
             await client.request("GET", f"http://{host}/")

@@ -1,0 +1,62 @@
+"""The connections of upstreams: a pool each, so that none takes the others' room."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+
+import httpx2
+
+from service.settings import ClientSettings
+
+__all__ = ["MakeTransport", "Pools"]
+
+MakeTransport = Callable[[bool], Awaitable[httpx2.AsyncBaseTransport]]
+"""Makes the connections of one upstream, which are by TLS or are not."""
+
+
+class Pools:
+    """
+    Makes pools; all share what they know of authorities.
+
+    Args:
+        settings: How many connections there may be, and who vouches for upstreams.
+
+    Concurrency:
+        Tasks of one event loop.
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._lock = asyncio.Lock()
+        self._trust: ssl.SSLContext | None = None
+
+    async def __call__(self, secure: bool) -> httpx2.AsyncBaseTransport:  # noqa: FBT001 - its one argument
+        """Return a pool, for TLS or for none."""
+        settings = self._settings
+        return httpx2.AsyncHTTPTransport(
+            verify=await self._trusting() if secure else _nobody(),
+            trust_env=False,
+            limits=httpx2.Limits(
+                max_connections=settings.max_connections,
+                max_keepalive_connections=settings.max_idle_connections,
+                keepalive_expiry=settings.idle_timeout,
+            ),
+        )
+
+    async def _trusting(self) -> ssl.SSLContext:
+        async with self._lock:
+            if self._trust is None:
+                # reading the system's authorities would hold the event loop up
+                self._trust = await asyncio.to_thread(_trust, self._settings)
+            return self._trust
+
+
+def _trust(settings: ClientSettings) -> ssl.SSLContext:
+    if settings.ca_file is not None:
+        return ssl.create_default_context(cafile=settings.ca_file)
+    return httpx2.create_ssl_context()
+
+
+def _nobody() -> ssl.SSLContext:
+    """Return what trusts nobody, and takes no time to make."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
