@@ -126,7 +126,13 @@ class Attempt:
         if opened:
             first, rest = await request.opening()
             data += first
-        connection.begin(data, mute=mute, ends_at=ends_at, watched=watched)
+        connection.begin(
+            data,
+            mute=mute,
+            switches=request.switches,
+            ends_at=ends_at,
+            watched=watched,
+        )
         if request.expects:
             connection.grant("head", timeouts.head)
             await connection.go_ahead(GO_AHEAD)

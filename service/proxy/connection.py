@@ -99,7 +99,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.whole = False
         self._raw = False
         self.went_on = False
-        self._mute = False
+        self._mute = self._switches = False
         self._reusable = True
         self._failure: Failure | None = None
         self._head: AnswerHead | None = None
@@ -147,7 +147,13 @@ class UpstreamConnection(asyncio.Protocol):
         self.due = self._loop.time() + seconds if seconds > 0 else _NEVER
 
     def begin(
-        self, data: bytes, *, mute: bool, ends_at: float, watched: object
+        self,
+        data: bytes,
+        *,
+        mute: bool,
+        switches: bool,
+        ends_at: float,
+        watched: object,
     ) -> None:
         """
         Send a request's head, and what there is of its body.
@@ -155,12 +161,13 @@ class UpstreamConnection(asyncio.Protocol):
         Args:
             data: What is sent.
             mute: Whether the answer has no body, as that of HEAD.
+            switches: Whether the answer may be 101.
             ends_at: When the exchange must be over, by the loop's clock.
             watched: The ASGI `send` of the request that it works for.
         """
         self._fresh()
         self.used += 1
-        self._mute = mute
+        self._mute, self._switches = mute, switches
         self.ends_at = ends_at
         self.watched = watched
         self.transport.write(data)
@@ -366,6 +373,8 @@ class UpstreamConnection(asyncio.Protocol):
         Raises:
             BadAnswer: It can't be passed on, or says two things about its length.
         """
+        if status == _SWITCHING and not self._switches:
+            raise BadAnswer("a switch that nobody asked for")
         framing = [pair for pair in self._headers if pair[0] in _FRAMING]
         if len(framing) > 1:
             raise BadAnswer("more than one length")

@@ -37,6 +37,7 @@ class Outgoing:
     Attributes:
         bytes: Bytes of body that were read so far.
         idempotent: Whether it may be sent twice.
+        switches: Whether it asks for another protocol.
 
     Raises:
         ContentTooLarge: Its body is announced as larger than allowed.
@@ -54,6 +55,7 @@ class Outgoing:
     ) -> None:
         self._ctx = ctx
         self.idempotent = ctx.method in _IDEMPOTENT
+        self.switches = bool(upgrade)
         self.bytes = 0
         self._consumed = False
         self._kept: bytes | None = None
