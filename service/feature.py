@@ -24,6 +24,7 @@ from service.server.typed_routes import TypedRouter
 
 if TYPE_CHECKING:
     from service.client.client import Client
+    from service.discovery.balancer import Balancer
 
 __all__ = ["Core", "Feature"]
 
@@ -39,6 +40,7 @@ class Core:
         health: What the probes report.
         flags: The feature flags.
         client_part: Makes `client`.
+        balancer: Gives what picks endpoints of discovered services; None without any.
         version: Version of the service.
         multiprocess_dir: Where worker processes share what they know; None without.
         part_names: Names of all features, which are the parts of their routes.
@@ -52,6 +54,7 @@ class Core:
     flags: Flags
     client_part: ClientPart
     version: str
+    balancer: "Callable[[], Balancer | None]" = lambda: None
     multiprocess_dir: Path | None = None
     part_names: tuple[str, ...] = ()
     authenticate: list[Callable[[RequestContext], str | None]] = field(

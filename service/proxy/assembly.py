@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from service.discovery.balancer import Balancer
 from service.feature import Core, Feature
 from service.observability.logging import get_logger
 from service.observability.proxy_metrics import ProxyMetrics, RouteMetrics
@@ -30,15 +29,9 @@ SWEEP = 0.1
 _Key = tuple[str, str, str]
 
 
-def proxy(core: Core, balancer: Balancer | None = None) -> Feature:
-    """
-    Return the proxy.
-
-    Args:
-        core: What every feature may use.
-        balancer: Picks endpoints of discovered upstreams; None where there are none.
-    """
-    it = Proxy(core, balancer)
+def proxy(core: Core) -> Feature:
+    """Return the proxy."""
+    it = Proxy(core)
     return Feature(lookups=[it.find], parts=[it])
 
 
@@ -48,7 +41,6 @@ class Proxy:
 
     Args:
         core: What every feature may use.
-        balancer: Picks endpoints of discovered upstreams.
 
     Concurrency:
         For one event loop; a reload may come on any thread.
@@ -56,9 +48,9 @@ class Proxy:
 
     name = "proxy"
 
-    def __init__(self, core: Core, balancer: Balancer | None) -> None:
+    def __init__(self, core: Core) -> None:
         self._store = core.store
-        self._balancer = balancer
+        self._balancer = core.balancer()
         self._metrics = ProxyMetrics(core.metrics.shared)
         self._log = get_logger("httpserver.proxy")
         settings = core.store.current
