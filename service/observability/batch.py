@@ -9,11 +9,14 @@ Source: https://prometheus.io/docs/practices/pushing/
 """
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
+from urllib.parse import unquote
 
 from prometheus_client import CollectorRegistry, Gauge, pushadd_to_gateway
+from prometheus_client.exposition import basic_auth_handler
 
 __all__ = ["JOB", "measured"]
 
@@ -33,7 +36,8 @@ def measured(
 
     Args:
         command: Name of the command.
-        gateway: URL of the Pushgateway.
+        gateway: URL of the Pushgateway; a user and a password in it are sent as basic
+            authentication and shown nowhere.
         complain: Told when the gateway can't be reached, which fails no command.
     """
     began = time.monotonic()
@@ -43,16 +47,31 @@ def measured(
         success = True
     finally:
         registry = _run(time.monotonic() - began, success=success)
+        url, user, password = _credentials(gateway)
         try:
             pushadd_to_gateway(
-                gateway,
+                url,
                 job=JOB,
                 registry=registry,
                 grouping_key={"command": command},
                 timeout=TIMEOUT,
+                handler=functools.partial(
+                    basic_auth_handler, username=user, password=password
+                ),
             )
         except (OSError, ValueError, HTTPException) as error:
-            complain(f"no metrics were pushed to {gateway}: {error}")
+            complain(f"no metrics were pushed to {url}: {error}")
+
+
+def _credentials(gateway: str) -> tuple[str, str | None, str | None]:
+    """Return the URL without user and password, and these, unescaped."""
+    scheme, separator, rest = gateway.rpartition("://")
+    authority, slash, path = rest.partition("/")
+    told, at, host = authority.rpartition("@")
+    if not at:
+        return gateway, None, None
+    user, _, password = told.partition(":")
+    return scheme + separator + host + slash + path, unquote(user), unquote(password)
 
 
 def _run(duration: float, *, success: bool) -> CollectorRegistry:

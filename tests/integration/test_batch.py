@@ -1,8 +1,11 @@
 """Commands that end push what they did to a real Pushgateway."""
 
+import base64
+import http.server
 import os
 import subprocess
 import sys
+import threading
 
 import httpx2
 import pytest
@@ -76,3 +79,35 @@ def test_gateway_that_cannot_be_reached_fails_no_command(url):
     assert done.returncode == 0
     assert "no metrics were pushed to" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_password_of_the_gateway_is_not_told():
+    """What can't be reached is named without it."""
+    done = check(HTTPSERVER_PUSHGATEWAY="http://ann:pa-ss@127.0.0.1:9/at")
+
+    assert "no metrics were pushed to http://127.0.0.1:9/at" in done.stderr
+    assert "pa-ss" not in done.stderr
+
+
+def test_password_of_the_gateway_is_sent():
+    """As basic authentication, which a proxy before the gateway asks for."""
+    asked = []
+
+    class Gateway(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked.append((self.path, self.headers["authorization"]))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = check("--pushgateway", f"ann:p%40ss@127.0.0.1:{server.server_port}")
+        server.shutdown()
+
+    told = base64.b64encode(b"ann:p@ss").decode()
+    path = "/metrics/job/httpserver-batch/command/config%20check"
+    assert done.stderr == ""
+    assert asked == [(path, f"Basic {told}")]
