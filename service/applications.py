@@ -1,9 +1,9 @@
 """The ASGI applications of both ports: their routes, put together from the features."""
 
 from service import __version__
-from service.config import SettingsStore
 from service.feature import Feature
 from service.observability.metrics import Metrics
+from service.request_settings import RequestSettings
 from service.server import filters
 from service.server.application import Application, Filter
 from service.server.context import RequestContext
@@ -12,6 +12,7 @@ from service.server.probes import Health, probe_routes
 from service.server.responses import Response
 from service.server.routes import Route
 from service.server.typed_routes import TypedRoutes
+from service.settings import ServerSettings
 
 __all__ = ["admin_application", "main_application", "typed_routes"]
 
@@ -31,7 +32,8 @@ def typed_routes(title: str) -> TypedRoutes:
 
 
 def main_application(
-    store: SettingsStore,
+    server: ServerSettings,
+    asked: RequestSettings,
     health: Health,
     features: list[Feature],
     chain: list[Filter],
@@ -41,7 +43,8 @@ def main_application(
     Return the application of the main port: all that clients ask for.
 
     Args:
-        store: The settings, live.
+        server: How it was started.
+        asked: What requests ask for, live.
         health: What the probes report.
         features: Whose routes it has.
         chain: The filters, outermost first.
@@ -49,8 +52,8 @@ def main_application(
     """
     app = Application(
         filters=chain,
-        body_limit=lambda: store.current.server.max_body_bytes,
-        trailing_slash=store.current.server.trailing_slash,
+        body_limit=lambda: asked.body_limit,
+        trailing_slash=server.trailing_slash,
         websocket=typed.api,
         lookups=[each for feature in features for each in feature.lookups],
     )

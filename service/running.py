@@ -21,6 +21,7 @@ from service.app import Service
 from service.config import SettingsStore
 from service.observability import logging
 from service.observability.metrics import MULTIPROCESS_VARIABLE, mark_worker_dead
+from service.request_settings import RequestSettings
 from service.server.guard import Guard
 from service.server.lifecycle import Lifecycle, Phase
 from service.server.listener import Server, ServerThread
@@ -115,8 +116,9 @@ def _ports(server: ServerSettings) -> Ports:
 
 def _main_server(service: Service, store: SettingsStore) -> Server:
     settings = store.current.server
+    asked = RequestSettings(store)
     guard = Guard(
-        lambda: store.current.server,
+        lambda: asked.limits,
         observer=service.metrics.connections.of("main"),
     )
     return Server(
