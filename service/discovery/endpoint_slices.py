@@ -33,7 +33,7 @@ class Target:
     Which endpoints of a Service are wanted.
 
     Attributes:
-        namespace: Its namespace.
+        namespace: Its namespace; empty for the own one.
         service: Its name.
         port: Name of a port, or number of a port of the pods; None when it has one.
         family: Which addresses; `any` is IPv4 where the Service has some, because each

@@ -31,6 +31,9 @@ class SourceObserver(Protocol):
     ) -> None:
         """Note that the endpoints of a service are others, or in another state."""
 
+    def heard(self, service: str) -> None:
+        """Note that the source was heard, whatever it told."""
+
     def failed(self, service: str, reason: str, *, first: bool) -> None:
         """Note that the source could not be heard, the first time or again."""
 
@@ -43,6 +46,10 @@ class _Unobserved(SourceObserver):
     def changed(
         self, service: str, before: tuple[Endpoint, ...], after: tuple[Endpoint, ...]
     ) -> None:
+        pass
+
+    @override
+    def heard(self, service: str) -> None:
         pass
 
     @override
@@ -136,6 +143,7 @@ class Known:
             same = list(map(astuple, before.endpoints)) == list(map(astuple, after))
             kept = before.endpoints if same else after
             self._entries[service] = _Entry(kept, self._clock())
+            self._observer.heard(service)
             if before.failing:
                 self._observer.returned(service)
             if not same:

@@ -39,13 +39,17 @@ def connect(namespace: str, selector: str) -> SliceApi:
     """
     Return the API server of this cluster, or of KUBECONFIG's.
 
+    Args:
+        namespace: Where; empty for the own one.
+        selector: Label selector of the slices.
+
     Raises:
         Exception: There are no credentials.
     """
     # the client takes half a second to import: on the thread of the watch
-    from service.discovery.kubernetes_api import KubernetesApi
+    from service.discovery.kubernetes_api import KubernetesApi, own_namespace
 
-    return KubernetesApi(namespace, selector)
+    return KubernetesApi(namespace or own_namespace(), selector)
 
 
 class KubernetesRegistry:
@@ -125,7 +129,7 @@ def _watch(
     return SliceWatch(
         lambda: api(namespace, selector),
         _Listener(wanted, known),
-        name=f"discovery-{namespace}",
+        name=f"discovery-{namespace or 'own'}",
         backoff=backoff,
     )
 

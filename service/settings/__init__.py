@@ -12,6 +12,7 @@ from typing import Self
 from pydantic import model_validator
 
 from service.settings.client import ClientSettings
+from service.settings.discovery import DiscoverySettings
 from service.settings.features import (
     DemoSettings,
     LoginSettings,
@@ -50,6 +51,7 @@ __all__ = [
     "ControlSettings",
     "CorsSettings",
     "DemoSettings",
+    "DiscoverySettings",
     "FanOutSettings",
     "FlagRule",
     "FlagSettings",
@@ -83,6 +85,7 @@ class Settings(Section):
     tracing: TracingSettings = TracingSettings()
     overload: OverloadSettings = OverloadSettings()
     throttle: ThrottleSettings = ThrottleSettings()
+    discovery: DiscoverySettings = DiscoverySettings()
     client: ClientSettings = ClientSettings()
     demo: DemoSettings = DemoSettings()
     catalogue: CatalogueSettings = CatalogueSettings()

@@ -24,6 +24,9 @@ def leaves(schema: dict[str, Any], prefix: str = "") -> dict[str, dict[str, Any]
 
 SETTINGS = leaves(config_schema())
 OTHERS = {
+    "discovery.announce.address": "10.0.0.1:8080",
+    "discovery.dns.servers": ["10.0.0.53:53"],
+    "discovery.services": {"catalogue": {"source": "kubernetes"}},
     "fan_out.backends": ["http://other:8080/fan-out"],
     "fan_out.max_hops": 4,
     "flags.flagd": "flagd:8015",

@@ -55,6 +55,9 @@ class Heard:
     def changed(self, service, before, after):
         self.told.append(("changed", service, len(before), len(after)))
 
+    def heard(self, service):
+        pass
+
     def failed(self, service, reason, *, first):
         self.told.append(("failed", service, reason, first))
 

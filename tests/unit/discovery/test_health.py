@@ -190,7 +190,7 @@ async def test_http_probe_goes_by_the_status(status, well):
     """Less than 400 is well."""
     server, endpoint = await serve(status)
     async with server:
-        assert await answers("/readyz", host="shop")(endpoint) is well
+        assert await answers("/readyz")(endpoint) is well
 
 
 async def test_tcp_probe_goes_by_the_connection():
