@@ -14,6 +14,7 @@ __all__ = [
     "BARE",
     "CORE",
     "DEFAULTS",
+    "EVERYTHING",
     "FASTAPI",
     "FASTAPI_LOGGED",
     "GO",
