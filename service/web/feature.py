@@ -2,7 +2,8 @@
 The pages, put together: their routes, and the front page.
 
 The front page has no route. It is what `/` answers a browser, whatever stands there for
-programs; so it is a filter, and nothing at `/` has to know of it.
+programs; so it is a filter, and nothing at `/` has to know of it. The page of the
+fan-out is the same.
 """
 
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from service.web.pages import Pages
 __all__ = ["feature", "front_page"]
 
 FRONT = "/"
+FAN_OUT = "/fan-out"
 
 
 def feature(core: Core) -> Feature:
@@ -33,24 +35,31 @@ def feature(core: Core) -> Feature:
         settings=lambda: core.store.current,
         flag=lambda name, ctx: _flag(core, name, ctx),
     )
-    return Feature(routes=[*pages.routes(), told], filters=[front], parts=[latency])
+    shown = [front]
+    if core.store.current.fan_out.enabled:
+        flag = partial(_flag, core, "page")
+        shown.append(front_page(pages.fan_out, enabled=flag, path=FAN_OUT))
+    return Feature(routes=[*pages.routes(), told], filters=shown, parts=[latency])
 
 
 def _flag(core: Core, name: str, ctx: RequestContext) -> bool:
     return core.flags.boolean(name, ctx, default=True)
 
 
-def front_page(page: Handler, *, enabled: Callable[[RequestContext], bool]) -> Filter:
+def front_page(
+    page: Handler, *, enabled: Callable[[RequestContext], bool], path: str = FRONT
+) -> Filter:
     """
-    Return the filter that answers a browser at `/` with *page*.
+    Return the filter that answers a browser at *path* with *page*.
 
     Args:
         page: Answers the page.
         enabled: Whether it does, asked at each request.
+        path: Where it does.
     """
 
     def front(ctx: RequestContext) -> None:
-        if ctx.path != FRONT or ctx.method not in ("GET", "HEAD"):
+        if ctx.path != path or ctx.method not in ("GET", "HEAD"):
             return
         # caches must keep the two answers apart
         ctx.response_headers.append((b"vary", b"Accept"))

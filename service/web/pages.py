@@ -36,13 +36,13 @@ class _Asset:
 
 
 class Pages:
-    """The page at `/`, the API document at `/docs`, and the files of both."""
+    """The pages: of `/`, of the API at `/docs`, of the fan-out, and their files."""
 
     def __init__(self) -> None:
         self._assets = _read_assets()
 
     def routes(self) -> list[Route]:
-        """Return the routes; `/` is not among them, as `front` shares its path."""
+        """Return the routes; `front` and `fan_out` share theirs with programs."""
         return [
             Route(path="/docs", handler=self.docs),
             Route(path="/assets/{name}", handler=self.asset),
@@ -51,6 +51,10 @@ class Pages:
     async def front(self, ctx: RequestContext) -> Response:
         """Answer the page."""
         return _answer(ctx, self._assets["page.html"])
+
+    async def fan_out(self, ctx: RequestContext) -> Response:
+        """Answer the page that draws the tree of calls."""
+        return _answer(ctx, self._assets["fan-out.html"])
 
     async def docs(self, ctx: RequestContext) -> Response:
         """Answer the page that shows `/openapi.json`."""

@@ -9,17 +9,18 @@ import httpx2
 
 from tests.support.process import serving
 
-QUICK = {"server__drain_delay": 0, "fan_out__enabled": "true", "demo__delay_max": 0}
+QUICK = {
+    "server__drain_delay": 0,
+    "fan_out__enabled": "true",
+    "fan_out__timeout": 20,
+    "demo__delay_max": 0,
+}
 
 
 def instance(name, *backends, **settings):
     """An instance that calls *backends*."""
-    return serving(
-        **QUICK,
-        server__name=name,
-        fan_out__backends=json.dumps(list(backends)),
-        **settings,
-    )
+    own = {"server__name": name, "fan_out__backends": json.dumps(list(backends))}
+    return serving(**QUICK | own | settings)
 
 
 def place(service):
@@ -88,7 +89,7 @@ def test_instance_that_hangs_costs_no_more_than_the_time_out():
     """Who called it says so, in time for the level above to hear of it."""
     with instance("stuck") as stuck, instance("fine") as fine:
         with instance("middle", place(stuck), place(fine)) as middle:
-            with instance("root", place(middle), fan_out__timeout=1.0) as root:
+            with instance("root", place(middle), fan_out__timeout=3.0) as root:
                 ask(root)
                 os.kill(stuck.process.pid, signal.SIGSTOP)
                 began = time.monotonic()
@@ -101,7 +102,7 @@ def test_instance_that_hangs_costs_no_more_than_the_time_out():
         "root",
         [("middle", [("?!timeout", []), ("fine", [])])],
     )
-    assert took < 5
+    assert took < 15
 
 
 def test_loop_ends_at_the_deepest_level(tmp_path):
