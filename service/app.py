@@ -5,6 +5,7 @@ The only module that knows every part. Switch a feature off by its setting, or t
 out for good by deleting its folder and its name in `FEATURES`.
 """
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from service.flags import Flags
 from service.observability.access_log import AccessLog
 from service.observability.log_sampling import LogSampling
 from service.observability.loop_lag import LoopLag
-from service.observability.metrics import Metrics
+from service.observability.metrics import MULTIPROCESS_VARIABLE, Metrics
 from service.observability.sample_metrics import SampleMetrics
 from service.observability.tls_metrics import TlsMetrics
 from service.request_settings import RequestSettings
@@ -44,6 +45,8 @@ from service.settings import ServerSettings, Settings
 
 if TYPE_CHECKING:
     from service.client.client import Propagate
+    from service.discovery.assembly import Assembled
+    from service.discovery.view import Discovery
     from service.observability.client_metrics import ClientMetrics
     from service.tracing.assembly import Tracing
 
@@ -125,13 +128,16 @@ def create_service(
         limits=lambda: store.current.probes,
         stalled_for=lambda: time.monotonic() - lag.heartbeat,
     )
-    client = _client(store, metrics)
-    features = _features(store, metrics, health, client, multiprocess_dir)
+    found = _discovery(store, metrics, health)
+    discovery = found.discovery if found else None
+    client = _client(store, metrics, discovery)
+    features = _features(store, metrics, health, client, discovery, multiprocess_dir)
     log = AccessLog()
     tracing = _tracing(store, metrics)
     # what stops last tells what was left out of the others' lines
     parts: list[Part] = [_sampling(store, metrics), log]
-    parts += [*([tracing.part] if tracing else []), lag, client]
+    parts += [*([tracing.part] if tracing else []), lag]
+    parts += [*(found.parts if found else []), client]
     certificates = _certificates(store, metrics)
     parts += [certificates] if certificates else []
     parts += [SampleMetrics(metrics)] if settings.metrics.sample else []
@@ -205,7 +211,29 @@ def _tracing(store: SettingsStore, metrics: Metrics) -> "Tracing | None":
     return tracing(store, metrics)
 
 
-def _client(store: SettingsStore, metrics: Metrics) -> ClientPart:
+def _discovery(
+    store: SettingsStore, metrics: Metrics, health: Health
+) -> "Assembled | None":
+    """Return what finds other services, where some are configured."""
+    if not store.current.discovery.wanted:
+        return None
+    # the DNS, the store and the cluster have clients that take their time to import
+    from service.discovery.assembly import assemble
+    from service.observability.discovery_metrics import DiscoveryMetrics
+
+    return assemble(
+        lambda: store.current.discovery,
+        metrics=DiscoveryMetrics(metrics.shared),
+        prefix="httpserver:discovery:",
+        ready=lambda: health.phase() is Phase.READY and not health.switched_off(),
+        # of a parent and its workers, the parent speaks for the instance
+        announces=MULTIPROCESS_VARIABLE not in os.environ,
+    )
+
+
+def _client(
+    store: SettingsStore, metrics: Metrics, discovery: "Discovery | None"
+) -> ClientPart:
     """Return what makes the client of the service, once somebody asks for it."""
 
     def measured() -> "ClientMetrics":
@@ -219,7 +247,10 @@ def _client(store: SettingsStore, metrics: Metrics) -> ClientPart:
 
         trace = inject
     return ClientPart(
-        lambda: store.current.client, metrics=measured, propagate=propagating(trace)
+        lambda: store.current.client,
+        metrics=measured,
+        propagate=propagating(trace),
+        balancer=lambda: discovery.balancer if discovery else None,
     )
 
 
@@ -228,6 +259,7 @@ def _features(
     metrics: Metrics,
     health: Health,
     client: ClientPart,
+    discovery: "Discovery | None",
     shared: Path | None,
 ) -> list[Feature]:
     """Return what each feature adds, its routes marked with its name."""
@@ -239,6 +271,8 @@ def _features(
         health=health,
         flags=flags,
         client_part=client,
+        discovery=discovery,
+        balancer=lambda: discovery.balancer if discovery else None,
         version=__version__,
         multiprocess_dir=shared,
         part_names=tuple(map(_part_name, FEATURES)),

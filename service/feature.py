@@ -25,6 +25,7 @@ from service.server.typed_routes import TypedRouter
 if TYPE_CHECKING:
     from service.client.client import Client
     from service.discovery.balancer import Balancer
+    from service.discovery.view import Discovery
 
 __all__ = ["Core", "Feature"]
 
@@ -40,6 +41,7 @@ class Core:
         health: What the probes report.
         flags: The feature flags.
         client_part: Makes `client`.
+        discovery: Where other services are; None where none are configured.
         balancer: Gives what picks endpoints of discovered services; None without any.
         version: Version of the service.
         multiprocess_dir: Where worker processes share what they know; None without.
@@ -54,6 +56,7 @@ class Core:
     flags: Flags
     client_part: ClientPart
     version: str
+    discovery: "Discovery | None" = None
     balancer: "Callable[[], Balancer | None]" = lambda: None
     multiprocess_dir: Path | None = None
     part_names: tuple[str, ...] = ()

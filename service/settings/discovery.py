@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from service.settings.fields import Port, Seconds, Section, live
 
@@ -19,12 +19,21 @@ __all__ = [
 
 _ADDRESS = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):[0-9]{1,5}"
 
-Address = Annotated[str, Field(pattern=f"^{_ADDRESS}$")]
-MaybeAddress = Annotated[str, Field(pattern=f"^({_ADDRESS})?$")]
-ServiceName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$")]
+
+def _port_is_there(address: str) -> str:
+    if address and not 0 < int(address.rpartition(":")[2]) < 65_536:  # noqa: PLR2004 - ports
+        raise ValueError("a port is 1 to 65535")
+    return address
+
+
+Address = Annotated[str, Field(pattern=f"^{_ADDRESS}$"), AfterValidator(_port_is_there)]
+MaybeAddress = Annotated[
+    str, Field(pattern=f"^({_ADDRESS})?$"), AfterValidator(_port_is_there)
+]
 MaybeServiceName = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9._-]{0,62})?$")]
 ZoneName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,63}$")]
 
+_SERVICE_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 _KUBERNETES_NAME = re.compile(r"([a-z0-9][a-z0-9-]*/)?[a-z0-9][a-z0-9-]*")
 
 
@@ -126,9 +135,9 @@ class LeaseSettings(Section):
         "`redis://registry:6379/0`.",
     )
     ttl: Seconds = Field(
-        15.0, description="Seconds after which a silent instance is gone.", ge=1
+        15.0, description="Seconds after which a silent instance is gone.", gt=0
     )
-    interval: Seconds = Field(1.0, description="Seconds between looks.", ge=0.1)
+    interval: Seconds = Field(1.0, description="Seconds between looks.", gt=0)
 
     @model_validator(mode="after")
     def _store_is_known(self) -> Self:
@@ -150,7 +159,7 @@ class AnnounceSettings(Section):
 class DiscoverySettings(Section):
     """Where other services are; docs/discovery.md has the fields of a service."""
 
-    services: dict[ServiceName, DiscoveredService] = Field(
+    services: dict[str, DiscoveredService] = Field(
         {},
         description="Services by the name they are called by, each with its `source`: "
         "`static`, `dns`, `kubernetes` or `leases`.",
@@ -182,6 +191,8 @@ class DiscoverySettings(Section):
         if self.dns.ttl_least > self.dns.ttl_most:
             raise ValueError("discovery.dns.ttl_least must not be above ttl_most")
         for name, each in self.services.items():
+            if not _SERVICE_NAME.fullmatch(name):
+                raise ValueError("discovery.services: names are of a-z, 0-9 and ._-")
             unknown = each.source == "static" and not each.endpoints and not self.file
             if unknown:
                 raise ValueError(f"discovery.services.{name} needs endpoints or a file")
