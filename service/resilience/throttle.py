@@ -174,7 +174,8 @@ class KeyedThrottle:
         debt = shard.charge(key, cost, self._clock(), self._span, self._most)
         if debt <= self._most:
             remaining = int(capacity - debt * rate + _ROUNDING)
-            return Allowance(0.0, int(capacity), remaining, debt)
+            # a third of what Allowance(…) takes
+            return tuple.__new__(Allowance, (0.0, int(capacity), remaining, debt))
         wait = debt - self._span if n <= capacity else math.inf
         return allowance(wait, debt - cost, capacity, rate)
 

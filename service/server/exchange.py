@@ -285,15 +285,15 @@ class Exchange:
             raise RuntimeError("the answer has already begun")
         connection = self._connection
         self._head = head = connection.guard.heads.head(status, headers, fixed)
-        lines = head.lines
+        lines, _, close, block = head
         lines.append(b"content-length: %d" % len(body))
-        if head.close or not self.keep_alive or connection.closes_after(self):
+        if close or not self.keep_alive or connection.closes_after(self):
             self.keep_alive = False
             lines.append(_CLOSE)
-        data = finished(lines, head.block)
+        data = finished(lines, block, body)
         self.begun = True
-        connection.given += len(data) + len(body)
-        connection.transport.write(data + body)
+        connection.given += len(data)
+        connection.transport.write(data)
         self._end()
 
     def start(
