@@ -1,7 +1,6 @@
 """What calls and the patterns around them tell: as metrics, and in the log."""
 
 from service.observability.client_metrics import ClientMetrics
-from service.observability.logging import get_logger
 from service.resilience.events import Event
 
 __all__ = ["Telling"]
@@ -29,14 +28,12 @@ class Telling:
 
     def __init__(self, metrics: ClientMetrics | None = None) -> None:
         self.metrics = metrics
-        self._log = get_logger("httpserver.client")
 
     def event(self, event: Event) -> None:
         """Take an event of a pattern."""
         level = _LEVELS.get(event.event)
         if level is not None:
-            name = f"client_{event.pattern}_{event.event}"
-            getattr(self._log, level)(name, service=event.name, **event.fields)
+            _log(level, event)
         if self.metrics is None:
             return
         if event.pattern == "circuit_breaker":
@@ -63,3 +60,11 @@ class Telling:
             return
         result = "sent" if event.event == "hedged" else "won"
         metrics.hedges.labels(metrics.label(event.name), result).inc()
+
+
+def _log(level: str, event: Event) -> None:
+    # takes its time to import, which `httpserver get` mostly does not need to
+    from service.observability.logging import get_logger
+
+    log = getattr(get_logger("httpserver.client"), level)
+    log(f"client_{event.pattern}_{event.event}", service=event.name, **event.fields)

@@ -54,28 +54,26 @@ async def show_body(
 async def _show_text(answer: Response, write: Callable[[bytes], None]) -> None:
     decoder = codecs.getincrementaldecoder(_charset(answer))()
     last = "\n"
-    async for chunk in answer.chunks():
-        last = _write_text(decoder, chunk, write) or last
-    last = _write_text(decoder, b"", write, final=True) or last
-    if not last.endswith("\n"):
-        write(b"\n")
+    try:
+        async for chunk in answer.chunks():
+            text = _decoded(decoder, chunk)
+            write(_plain(text).encode())
+            last = text or last
+        _decoded(decoder, b"", final=True)
+    finally:  # whatever comes next, an error too, begins on a line of its own
+        if not last.endswith("\n"):
+            write(b"\n")
 
 
-def _write_text(
-    decoder: codecs.IncrementalDecoder,
-    chunk: bytes,
-    write: Callable[[bytes], None],
-    *,
-    final: bool = False,
+def _decoded(
+    decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False
 ) -> str:
     if b"\0" in chunk:
         raise Binary
     try:
-        text = decoder.decode(chunk, final)
+        return decoder.decode(chunk, final)
     except UnicodeDecodeError:
         raise Binary from None
-    write(_plain(text).encode())
-    return text
 
 
 async def _show_json(answer: Response, write: Callable[[bytes], None]) -> None:
