@@ -33,8 +33,8 @@ _NAME = "httpserver.access"
 TOGETHER = 0.02
 """Seconds that a line may wait for others, where the last one was not long ago."""
 
-_TRACE = {"trace_id", "span_id"}
-"""Further fields that most lines have where requests are traced."""
+_FURTHER = {"trace_id", "span_id", "upstream", "upstream_duration"}
+"""Further fields that lines have where requests are traced, or proxied."""
 
 _CLASSES = tuple(f"{each}xx" for each in range(10))
 """Classes of statuses: a rare 500 is not lost among the 200s of its route."""
@@ -169,13 +169,13 @@ class AccessLog:
 
     def _follow(self, redactor: Redactor) -> None:
         """Look once which of the line's fields are masked: none, as a rule."""
-        names = {*self._bound, *_Line._fields, *_TRACE}
+        names = {*self._bound, *_Line._fields, *_FURTHER}
         self._hidden = frozenset(each for each in names if redactor.hides(each))
         self._redactor = redactor
 
     def _rendered(self, handler: LineHandler, line: _Line) -> bytes:
         path = line.path
-        known = not line.extra or line.extra.keys() == _TRACE
+        known = not line.extra or line.extra.keys() <= _FURTHER
         plain = handler.as_json and known and not self._hidden
         if plain and path.isprintable() and path.isascii():
             written = self._short_way(line)

@@ -191,7 +191,7 @@ class Forwarder:
                     raise
             retries += not stale
             self._metrics.retried()
-            if attempt.endpoint is not None and not stale:
+            if attempt.endpoint is not None:
                 await self._pause(attempt.endpoint, tried, retries)
 
     def _may_repeat(self, request: Outgoing, failure: Failure, retries: int) -> bool:
@@ -203,7 +203,9 @@ class Forwarder:
             return False  # the same endpoint would say the same
         if not request.replayable or (failure.sent and not request.idempotent):
             return False
-        return self._upstream.budget.spend()
+        # what never got to an endpoint adds nothing to the load of the next one
+        elsewhere = self._target.scheme == "service" and not failure.sent
+        return elsewhere or self._upstream.budget.spend()
 
     async def _pause(
         self, endpoint: Endpoint, tried: list[Endpoint], retries: int
@@ -212,7 +214,8 @@ class Forwarder:
         if self._target.scheme == "service" and endpoint not in tried:
             tried.append(endpoint)
             return
-        await asyncio.sleep(random.uniform(0, PAUSE * 2**retries))  # noqa: S311 - spreads load
+        if retries:
+            await asyncio.sleep(random.uniform(0, PAUSE * 2**retries))  # noqa: S311 - spreads load
 
     def _tell(self, attempt: Attempt, failure: Failure) -> None:
         self._metrics.attempt_failed(failure.reason)
