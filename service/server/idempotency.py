@@ -28,7 +28,7 @@ from typing import Generic, TypeVar
 from service.errors import (
     BadRequest,
     RequestError,
-    Unavailable,
+    TooManyRequests,
     Unprocessable,
     retry_after,
 )
@@ -123,7 +123,7 @@ class Idempotency(Generic[T]):
             BadRequest: The key can't be read.
             RequestError: 409: the first request with the key is under way.
             Unprocessable: The key belongs to another request.
-            Unavailable: There is no room for another key.
+            TooManyRequests: There is no room for another key.
         """
         key = _key(ctx)
         if key is None:
@@ -157,7 +157,7 @@ class Idempotency(Generic[T]):
         if len(self._entries) >= self._max_keys():
             self._sweep()
         if len(self._entries) >= self._max_keys():
-            raise Unavailable(
+            raise TooManyRequests(
                 "Too many idempotency keys are kept; come again later.",
                 headers=retry_after(self._ttl()),
             )

@@ -23,7 +23,7 @@ class CatalogueSettings(Section):
     enabled: bool = Field(True, description="Serve `/products` and `/articles`.")
     max_entries: int = live(
         1000,
-        "Most products, and most articles, that are kept; 507 above them.",
+        "Most products, and most articles, that are kept; 409 above them.",
         ge=1,
         le=1_000_000,
     )
@@ -31,7 +31,7 @@ class CatalogueSettings(Section):
         3600.0, "Seconds that the answer to an `Idempotency-Key` is kept.", gt=0
     )
     idempotency_keys: int = live(
-        1000, "Most keys that are kept; 503 above them.", ge=1, le=1_000_000
+        1000, "Most keys that are kept; 429 above them.", ge=1, le=1_000_000
     )
 
 

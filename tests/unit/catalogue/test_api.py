@@ -40,6 +40,7 @@ async def test_product_lives_from_put_to_delete():
         "description": "",
     }
     assert made.headers["etag"] == told.headers["etag"] != changed.headers["etag"]
+    assert (gone.content, "content-type" in gone.headers) == (b"", False)
     assert (await shop.get("/products/mug")).status_code == 404
 
 
@@ -127,7 +128,7 @@ async def test_what_is_wrong_is_told_as_a_problem(method, path, body, status):
 
 
 async def test_full_catalogue_has_no_room():
-    """507, for products and articles alike, and what is there may still change."""
+    """409, for products and articles alike, and what is there may still change."""
     shop = http(max_entries=1)
     await shop.put("/products/a", json=MUG)
     article = {"title": "t", "text": ""}
@@ -139,7 +140,7 @@ async def test_full_catalogue_has_no_room():
         await shop.put("/products/a", json=MUG),
     ]
 
-    assert [each.status_code for each in answers] == [507, 507, 507, 200]
+    assert [each.status_code for each in answers] == [409, 409, 409, 200]
 
 
 async def test_articles_of_a_category_are_listed_in_order():
@@ -202,7 +203,7 @@ async def test_openapi_tells_examples_patterns_and_problems():
     article = document["paths"]["/articles/{category}/{id}"]["get"]
     schema = document["components"]["schemas"]["ProductDetails"]
 
-    assert {"201", "409", "422", "507"} <= set(post["responses"])
+    assert {"201", "409", "422", "429"} <= set(post["responses"])
     assert "idempotency-key" in [each["name"].lower() for each in post["parameters"]]
     assert article["parameters"][1]["schema"]["pattern"] == "^[0-9]+$"
     assert schema["examples"] == [

@@ -53,7 +53,7 @@ def test_full_shelf_takes_changes_alone():
     assert kept.put("a", 2).etag != first.etag
     with pytest.raises(RequestError) as refused:
         kept.put("b", 1)
-    assert refused.value.status == 507
+    assert refused.value.status == 409
 
 
 def test_tag_never_comes_again():

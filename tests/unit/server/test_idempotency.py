@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.errors import BadRequest, RequestError, Unavailable, Unprocessable
+from service.errors import BadRequest, RequestError, TooManyRequests, Unprocessable
 from service.server.context import RequestContext
 from service.server.idempotency import Idempotency
 
@@ -134,7 +134,7 @@ async def test_more_keys_than_there_is_room_for_are_refused():
     await bench.ask("a")
     bench.now = 30.0
     await bench.ask("b")
-    with pytest.raises(Unavailable):
+    with pytest.raises(TooManyRequests):
         await bench.ask("c")
     assert (await bench.ask("a")).replayed
     bench.now = 60.0
