@@ -58,6 +58,7 @@ FEATURES = (
     "service.fan_out",
     "service.sms",
     "service.proxy",
+    "service.phonebook",
     "service.web",
 )
 """Packages whose function `feature` adds to the service, in this order."""

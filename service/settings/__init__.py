@@ -27,6 +27,7 @@ from service.settings.observability import (
     SamplingSettings,
     TracingSettings,
 )
+from service.settings.phonebook import PhonebookSettings, PostgresqlSettings
 from service.settings.protection import OverloadSettings, ThrottleSettings
 from service.settings.proxy import ProxySettings
 from service.settings.samples import (
@@ -61,6 +62,8 @@ __all__ = [
     "MetricsSettings",
     "OtlpSettings",
     "OverloadSettings",
+    "PhonebookSettings",
+    "PostgresqlSettings",
     "ProbeSettings",
     "ProxySettings",
     "PushSettings",
@@ -93,6 +96,7 @@ class Settings(Section):
     login: LoginSettings = LoginSettings()
     sms: SmsSettings = SmsSettings()
     proxy: ProxySettings = ProxySettings()
+    phonebook: PhonebookSettings = PhonebookSettings()
     flags: FlagSettings = FlagSettings()
 
     @model_validator(mode="after")

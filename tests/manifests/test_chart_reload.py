@@ -24,6 +24,8 @@ def leaves(schema: dict[str, Any], prefix: str = "") -> dict[str, dict[str, Any]
 
 SETTINGS = leaves(config_schema())
 OTHERS = {
+    "client.breaker_failure_rate": 0.9,
+    "client.ca_file": "/etc/httpserver/ca.crt",
     "discovery.announce.address": "10.0.0.1:8080",
     "discovery.dns.servers": ["10.0.0.53:53"],
     "discovery.services": {"catalogue": {"source": "kubernetes"}},
@@ -46,6 +48,7 @@ OTHERS = {
     "server.ports": [8082],
     "server.tls.ports": [9443],
     "server.trusted_proxies": ["10.0.0.0/8"],
+    "phonebook.region": "DE",
     "proxy.breaker.failure_rate": 0.6,
     "proxy.max_connections": 100,
     "proxy.retry_ratio": 0.2,

@@ -30,11 +30,15 @@ def exported():
         {
             "server": {"tls": {"enabled": True}},
             "sms": sms_section(),
+            "phonebook": {"enabled": True},
             "proxy": {
                 "enabled": True,
                 "routes": [{"path": "/catalogue/", "upstream": "http://catalogue"}],
             },
             "tracing": {"exporter": "console"},
+            "discovery": {
+                "services": {"shop": {"source": "static", "endpoints": ["shop:80"]}}
+            },
         }
     )
     service = create_service(SettingsStore.of(settings))
