@@ -38,7 +38,7 @@ def control(core: Core) -> Feature:
         token=token,
         count=lambda reason: metrics.refusals.labels(reason).inc(),
     )
-    endpoints = Control(board, store=core.store)
+    endpoints = Control(board, store=core.store, discovery=core.discovery)
     return Feature(
         admin_routes=[guard.protect(route) for route in endpoints.routes()],
         filters=[Around(injector.enter)],

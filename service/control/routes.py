@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from typing import TYPE_CHECKING
 
 from service.config import SettingsStore
 from service.control import shown
@@ -21,6 +22,9 @@ from service.server.context import RequestContext
 from service.server.responses import Response
 from service.server.routes import Handler, Route
 
+if TYPE_CHECKING:
+    from service.discovery.view import Discovery
+
 __all__ = ["Control"]
 
 MOST_FAULTS = 100
@@ -34,14 +38,22 @@ class Control:
     Args:
         board: Where the state is.
         store: The settings, live.
+        discovery: What is known of other services; None where nothing is.
 
     Concurrency:
         For the admin port's event loop.
     """
 
-    def __init__(self, board: Switchboard, *, store: SettingsStore) -> None:
+    def __init__(
+        self,
+        board: Switchboard,
+        *,
+        store: SettingsStore,
+        discovery: "Discovery | None" = None,
+    ) -> None:
         self._board = board
         self._store = store
+        self._discovery = discovery
         self._log = get_logger(LOGGER)
 
     def routes(self) -> list[Route]:
@@ -60,6 +72,7 @@ class Control:
             _route("/log-level", self.delete_levels, "End the override", "DELETE"),
             _route("/reload", self.reload, "Load the settings anew", "POST"),
             _route("/config", self.config, "Settings in force and their origins"),
+            _route("/discovery", self.discovery, "Other services and their endpoints"),
         ]
 
     async def overview(self, ctx: RequestContext) -> Response:
@@ -231,6 +244,13 @@ class Control:
             "need_restart": self._store.need_restart,
         }
         return ctx.ok(document)
+
+    # -- discovery -------------------------------------------------------------
+
+    async def discovery(self, ctx: RequestContext) -> Response:
+        """Tell the services that are discovered, as this process knows them."""
+        none: dict[str, object] = {"zone": "", "services": {}}
+        return ctx.ok(self._discovery.view() if self._discovery else none)
 
     # -- what they share -------------------------------------------------------
 

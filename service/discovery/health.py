@@ -152,25 +152,29 @@ class _Checking:
         gate = asyncio.Semaphore(_AT_ONCE)
         self._health = {each: self._health.get(each, _Health()) for each in endpoints}
         async with asyncio.TaskGroup() as group:
-            for each in endpoints:
-                group.create_task(self._once(each, rule, gate))
+            asked = [group.create_task(self._once(e, rule, gate)) for e in endpoints]
         ill = frozenset(e for e, health in self._health.items() if not health.well)
         if ill != self._ill:
             self._ill = ill
+        for endpoint, task in zip(endpoints, asked, strict=True):
+            if task.result():
+                self._on_change(self._service, endpoint, endpoint not in ill)
 
     async def _once(
         self, endpoint: Endpoint, rule: HealthCheck, gate: asyncio.Semaphore
-    ) -> None:
+    ) -> bool:
+        """Check one, and return whether it fell or rose."""
         async with gate:
             well = await _is_well(endpoint, rule)
         health = self._health[endpoint]
         if well == health.well:
             health.against = 0
-            return
+            return False
         health.against += 1
-        if health.against >= (rule.rise if well else rule.fall):
-            health.well, health.against = well, 0
-            self._on_change(self._service, endpoint, well)
+        if health.against < (rule.rise if well else rule.fall):
+            return False
+        health.well, health.against = well, 0
+        return True
 
 
 async def _is_well(endpoint: Endpoint, rule: HealthCheck) -> bool:

@@ -31,7 +31,7 @@ __all__ = ["Connect", "KubernetesRegistry", "connect"]
 Connect = Callable[[str, str], SliceApi]
 """Gives the API server for a namespace and a label selector."""
 
-_FIRST_WITHIN = 2.0
+_FIRST_WITHIN = 1.0
 """Seconds that the start waits for the first list, at most."""
 
 

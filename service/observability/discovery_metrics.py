@@ -34,7 +34,7 @@ class DiscoveryMetrics:
         )
         self._heard = Gauge(
             "httpserver_discovery_heard_timestamp_seconds",
-            "Time at which the source of a service was heard last.",
+            "Time at which the source of a service was heard last; 0 when never.",
             ["service"],
             registry=registry,
             multiprocess_mode="mostrecent",
@@ -70,6 +70,7 @@ class DiscoveryMetrics:
             self._endpoints.labels(service, state).set(0)
         for result in RESULTS:
             self._picks.labels(service, result)
+        self._heard.labels(service).set(0)
         for each in (self._changes, self._errors, self._ejections):
             each.labels(service)
 

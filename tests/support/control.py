@@ -50,6 +50,7 @@ ENDPOINTS = [
     ("DELETE", "/control/log-level"),
     ("POST", "/control/reload"),
     ("GET", "/control/config"),
+    ("GET", "/control/discovery"),
 ]
 """Every method and path; `f1` is the first fault."""
 

@@ -43,7 +43,9 @@ async def checked(wellness):
         rule = HealthCheck(probe=wellness.probe, **{**FAST, **options})
         told = []
         outer = CheckedRegistry(
-            inner, {"shop": rule, "later": rule}, on_change=lambda *t: told.append(t)
+            inner,
+            {"shop": rule, "later": rule},
+            on_change=lambda *t: told.append((*t, ready(outer))),
         )
         outer.inner, outer.told = inner, told
         started.append(outer)
@@ -72,7 +74,10 @@ async def test_ill_endpoint_is_not_ready_until_it_is_well_again(checked, wellnes
 
     assert same
     assert fallen[0].serving is False
-    assert registry.told == [("shop", first, False), ("shop", first, True)]
+    assert registry.told == [
+        ("shop", first, False, [False, True]),
+        ("shop", first, True, [True, True]),
+    ]
 
 
 async def test_service_without_checks_passes_as_it_is(checked):
