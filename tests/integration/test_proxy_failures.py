@@ -107,8 +107,8 @@ def service():
 
 
 def idle(service):
-    """Whether no request is in flight but the scrape's own."""
-    in_flight = counted(service, "httpserver_http_requests_in_flight")
+    """Whether no request is in flight."""
+    in_flight = counted(service, "http_requests_in_flight")
     return in_flight == 0
 
 

@@ -33,6 +33,7 @@ def proxying(*routes: dict[str, Any], **settings: Any) -> Iterator[ServiceProces
 def counted(service: ServiceProcess, name: str, **labels: str) -> float:
     """Return the sum of a metric's values that have these labels."""
     text = httpx2.get(f"{service.admin_url}/metrics").text
+    assert f"# TYPE {name} " in text, name
     total = 0.0
     for line in text.splitlines():
         match = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
