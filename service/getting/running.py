@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from anyio.lowlevel import checkpoint
+
 from service.client.answers import Response
 from service.client.errors import ClientError, InvalidRequest
 from service.getting.asking import Ask, asking, client_for
@@ -51,6 +53,7 @@ async def get(ask: Ask, show: Show) -> int:
     if show.file is not None and show.resume:
         ask = replace(ask, headers=(*ask.headers, *range_from(show.file)))
     client = client_for(ask)
+    await checkpoint()  # loads what connecting would else load, and be timed for
     timing = Timing()
     try:
         async with asking(client, ask, trace=timing.trace) as answer:

@@ -36,7 +36,10 @@ class Timing:
 
     async def trace(self, event: str, _about: dict[str, Any]) -> None:
         """Take an event of the HTTP library."""
-        self._at[event] = self._clock()
+        now = self._clock()
+        if not self._at:  # what comes before is the time to load the library
+            self._began = now
+        self._at[event] = now
 
     def end(self) -> None:
         """Note that the whole answer is there."""
