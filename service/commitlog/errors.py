@@ -1,0 +1,96 @@
+"""
+What a commit log raises.
+
+    CommitLogError             any of the below
+    ├── OffsetOutOfRange       no record has this offset: not yet, or no longer
+    ├── RecordTooLarge         a record or batch over the limit of the policy
+    ├── LogBusy                too much waits to be written; try again
+    ├── LogFull                no space: nothing of the append is stored; try again
+    ├── WritesRefused          a failure left doubt about the disk: restart
+    ├── LogClosed              the log was closed
+    ├── LogLocked              another process writes to the directory
+    └── LogDamaged             bytes that were on disk are not what they were
+"""
+
+from service.errors import ServiceError
+
+__all__ = [
+    "CommitLogError",
+    "LogBusy",
+    "LogClosed",
+    "LogDamaged",
+    "LogFull",
+    "LogLocked",
+    "OffsetOutOfRange",
+    "RecordTooLarge",
+    "WritesRefused",
+]
+
+
+class CommitLogError(ServiceError):
+    """Any failure of a commit log."""
+
+
+class OffsetOutOfRange(CommitLogError):
+    """
+    No record has this offset.
+
+    Args:
+        offset: What was asked for.
+        lowest: Offset of the first record that is kept.
+        next_offset: Offset that the next record gets.
+    """
+
+    def __init__(self, offset: int, *, lowest: int, next_offset: int) -> None:
+        super().__init__(f"offset {offset} is not in [{lowest}, {next_offset})")
+        self.offset = offset
+        self.lowest = lowest
+        self.next_offset = next_offset
+
+
+class RecordTooLarge(CommitLogError):
+    """A record or a batch is over the limit."""
+
+
+class LogBusy(CommitLogError):
+    """More waits to be written than the policy allows; nothing was taken."""
+
+
+class LogFull(CommitLogError):
+    """The disk or quota is full; nothing of this append is stored."""
+
+
+class WritesRefused(CommitLogError):
+    """
+    A failure left doubt about what is on disk: no write is taken until a restart.
+
+    After a failed fdatasync Linux may mark the pages clean: a second one would succeed
+    though the bytes are lost.
+
+    Source: https://wiki.postgresql.org/wiki/Fsync_Errors
+    """
+
+
+class LogClosed(CommitLogError):
+    """The log was closed."""
+
+
+class LogLocked(CommitLogError):
+    """Another process has the directory."""
+
+
+class LogDamaged(CommitLogError):
+    """
+    Bytes that were on disk are missing or changed.
+
+    Args:
+        path: The file.
+        position: Byte of the file at which the first wrong frame starts.
+        reason: What is wrong there.
+    """
+
+    def __init__(self, path: str, position: int, reason: str) -> None:
+        super().__init__(f"{path}: damaged at byte {position}: {reason}")
+        self.path = path
+        self.position = position
+        self.reason = reason
