@@ -75,7 +75,7 @@ def get(
             metavar="SECONDS",
             min=0.001,
             max=3600,
-            help="Until the answer begins, and of silence while it comes.",
+            help="To connect, until the answer begins, and of silence in it.",
         ),
     ] = 30.0,
     retries: Annotated[

@@ -31,8 +31,8 @@ class Ask:
         url: URL.
         headers: What is sent in the head.
         content: What is sent behind it.
-        time_out: Seconds until the answer to an attempt begins, and of silence while it
-            comes.
+        time_out: Seconds to connect, until the answer begins, and of silence while it
+            comes; for each attempt.
         retries: Attempts after the first one, where it may be repeated.
         follow: Whether redirects are followed.
         host: Name that is asked for, in the head and in TLS; that of the URL without.
@@ -57,10 +57,11 @@ def client_for(ask: Ask, *, connections: int = 1) -> Client:
     Return a client that does what is asked and no more: what fails is shown, not kept
     from happening again.
     """
-    steps = ("connect", "read", "write", "pool", "attempt")
+    steps = ("connect", "read", "write", "pool")
     settings = ClientSettings(
         **{f"{step}_timeout": ask.time_out for step in steps},
-        timeout=min(2 * ask.time_out * (ask.retries + 1), 86_400.0),
+        attempt_timeout=2 * ask.time_out,
+        timeout=min(3 * ask.time_out * (ask.retries + 1), 86_400.0),
         attempts=ask.retries + 1,
         retry_ratio=100,
         retry_burst=1e6,
