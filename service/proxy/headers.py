@@ -115,7 +115,8 @@ def _origin(ctx: RequestContext, given: Pairs) -> Pairs:
     host = _joined(given, b"host")
     peer = ctx.trusted_peer or ctx.client
     client, proto = peer.encode("ascii", "replace"), ctx.scheme.encode("ascii")
-    element = b"for=%b;host=%b;proto=%b" % (_node(client), _quoted(host), proto)
+    named = b";host=" + _quoted(host) if host else b""  # HTTP/1.0 has no need of one
+    element = b"for=%b%b;proto=%b" % (_node(client), named, proto)
     for_, forwarded = client, element
     if ctx.trusted_peer:
         before = _joined(given, b"x-forwarded-for")
@@ -123,10 +124,11 @@ def _origin(ctx: RequestContext, given: Pairs) -> Pairs:
         before = _joined(given, b"forwarded")
         forwarded = before + b", " + element if before else element
         host = _joined(given, b"x-forwarded-host") or host
+    asked = [(b"x-forwarded-host", host)] if host else []
     return [
         (b"x-forwarded-for", for_),
         (b"x-forwarded-proto", proto),
-        (b"x-forwarded-host", host),
+        *asked,
         (b"forwarded", forwarded),
     ]
 

@@ -195,6 +195,21 @@ def test_more_than_the_answer_is_dropped_and_the_connection_not_used_again(
     assert got == ["ok", "ok", "ok"]
 
 
+def test_connection_that_the_upstream_wants_to_close_is_not_used_again(service):
+    """As one that drains says: not even when it is slow to close."""
+    closing = answer(b"ok", b"connection: close")
+    service.upstream.script = lambda peer: (
+        peer.request(),
+        peer.send(closing),
+        peer.request() and peer.send(answer(b"reused")),
+    )
+
+    got = [httpx2.get(f"{service.url}/up/{n}").text for n in range(5)]
+    posted = [httpx2.post(f"{service.url}/up/{n}").text for n in range(5)]
+
+    assert got + posted == ["ok"] * 10
+
+
 def test_refused_connection_is_502_and_the_log_has_the_cause():
     """Client and log are told as much as each should know."""
     with recording_upstream(OK) as upstream:

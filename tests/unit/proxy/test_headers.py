@@ -71,6 +71,17 @@ def test_addresses_of_ipv6_are_written_as_each_header_wants():
     assert got[b"forwarded"].startswith(b'for="[2001:db8::1]";host=shop.example')
 
 
+def test_request_without_a_host_says_nothing_of_one():
+    """HTTP/1.0 allows it."""
+    ctx = context()
+    ctx.scope["headers"] = []
+
+    got = dict(request_headers(ctx, host=b"up:80", via=b"edge"))
+
+    assert b"x-forwarded-host" not in got
+    assert got[b"forwarded"] == b"for=203.0.113.9;proto=http"
+
+
 def test_via_and_forwarded_of_a_trusted_proxy_are_added_to():
     """Ours stands last."""
     got = dict(
