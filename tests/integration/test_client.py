@@ -195,6 +195,7 @@ async def test_connection_is_used_again(make_client):
         reused = rogue.connections
         async with client.stream("GET", rogue.url):
             pass
+        await until(lambda: rogue.open == 0)
         await client.request("GET", rogue.url)
 
     assert reused == 1

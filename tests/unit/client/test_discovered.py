@@ -27,7 +27,8 @@ class Known:
 
 def balanced(*hosts, **limits):
     policy = Policy(way="round_robin", outliers=OutlierLimits(**limits))
-    return Balancer(Known(*hosts), policy=policy)
+    hashed = Policy(way="consistent_hash", outliers=OutlierLimits(failures=0))
+    return Balancer(Known(*hosts), policy=policy if limits else hashed)
 
 
 async def test_service_is_called_at_one_of_its_endpoints():
@@ -49,9 +50,9 @@ async def test_retry_goes_to_an_endpoint_that_was_not_tried(failure, way):
     answers = Answers(failure, failure, 200)
     client, _ = client_of(answers, balancer=balanced(*HOSTS))
     if way == "request":
-        await client.request("GET", URL)
+        await client.request("GET", URL, key="always the same")
     else:
-        async with client.stream("GET", URL) as answer:
+        async with client.stream("GET", URL, key="always the same") as answer:
             assert answer.status == 200
 
     assert sorted(answers.hosts) == HOSTS
