@@ -2,7 +2,12 @@
 
 from service.feature import Core, Feature
 from service.observability.phonebook_metrics import PhonebookMetrics
+from service.phonebook.api import PATH, router
+from service.phonebook.book import PhoneBook
 from service.phonebook.keeping import KeptStore
+from service.phonebook.plain import plain_routes
+from service.phonebook.transfer import transfer_routes
+from service.server.context import RequestContext
 from service.settings import PhonebookSettings
 
 __all__ = ["phonebook"]
@@ -15,4 +20,10 @@ def phonebook(core: Core) -> Feature:
         return core.store.current.phonebook
 
     store = KeptStore(settings, metrics=PhonebookMetrics(core.metrics.shared))
-    return Feature(parts=[store])
+
+    def user(ctx: RequestContext) -> str:
+        return next((name for ask in core.authenticate if (name := ask(ctx))), "")
+
+    book = PhoneBook(store, settings, user=user)
+    routes = [*transfer_routes(book, path=PATH), *plain_routes(book)]
+    return Feature(routers=[router(book)], routes=routes, parts=[store])

@@ -80,7 +80,7 @@ class Contact:
     A contact.
 
     Attributes:
-        id: UUID of version 7; later contacts have greater ones, within a millisecond.
+        id: UUID of version 7; later contacts have greater ones, as far as clocks agree.
         version: 1, and one more with each change.
         created_at: Microseconds since 1970, UTC.
         updated_at: The same, of the last change.
@@ -169,12 +169,12 @@ def number_prefix(text: str) -> str:
 
 def new_id() -> str:
     """
-    Return a new UUID of version 7.
+    Return a new UUID of version 7, with a quarter of a microsecond in its order.
 
-    Source: https://www.rfc-editor.org/rfc/rfc9562#section-5.7
+    Source: https://www.rfc-editor.org/rfc/rfc9562#section-6.2 (method 3)
     """
-    milliseconds = time.time_ns() // 1_000_000
-    value = milliseconds << 80 | 0x7 << 76 | secrets.randbits(12) << 64
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    value = milliseconds << 80 | 0x7 << 76 | (rest * 4096 // 1_000_000) << 64
     return str(UUID(int=value | 0b10 << 62 | secrets.randbits(62)))
 
 

@@ -34,7 +34,7 @@ from service.errors import (
 )
 from service.server.context import RequestContext
 
-__all__ = ["HEADER", "REPLAYED", "Idempotency", "Outcome"]
+__all__ = ["HEADER", "REPLAYED", "Idempotency", "Outcome", "read_key"]
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ class Idempotency(Generic[T]):
             Unprocessable: The key belongs to another request.
             TooManyRequests: There is no room for another key.
         """
-        key = _key(ctx)
+        key = read_key(ctx)
         if key is None:
             return Outcome(await work())
         place = (user, ctx.method, ctx.path, key)
@@ -186,8 +186,13 @@ def _replayed(entry: _Entry[T], fingerprint: bytes) -> Outcome[T]:
     return Outcome(entry.outcome.value, replayed=True)
 
 
-def _key(ctx: RequestContext) -> str | None:
-    """Return the key that the request carries, or None."""
+def read_key(ctx: RequestContext) -> str | None:
+    """
+    Return the key that the request carries, or None.
+
+    Raises:
+        BadRequest: It can't be read.
+    """
     values = ctx.headers.getlist(HEADER)
     if not values:
         return None
