@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from service.server import handlers
+from service.server.application import Application
+from service.server.delivery import deliver
 from service.server.responses import StreamResponse
 from service.server.routes import Route
 from tests.support.asgi import application, client
@@ -180,3 +182,23 @@ async def test_static_files_serve_the_folder_and_nothing_else(tmp_path):
     assert again.status_code == 304
     assert page.headers.get_list("cache-control") == ["no-cache"]
     assert set(outside) <= {400, 404}
+
+
+async def test_lookup_finds_routes_where_the_tree_has_none():
+    """The service's own come first; a lookup that knows nothing leaves it at 404."""
+
+    async def found(ctx):
+        return ctx.write_text(f"{ctx.route} {ctx.part} {ctx.time_limit}")
+
+    route = Route(path="/x/*", handler=found, part="proxy", time_limit=0.0)
+    app = Application(
+        filters=[deliver],
+        body_limit=lambda: 0,
+        lookups=[lambda ctx: route if ctx.path.startswith("/x") else None],
+    )
+    app.add(Route(path="/x/own", handler=hello))
+    async with client(app) as http:
+        answers = [await http.get(path) for path in ("/x/own", "/x/other", "/y")]
+
+    assert [each.status_code for each in answers] == [200, 200, 404]
+    assert [each.text for each in answers[:2]] == ["hello", "/x/* proxy 0.0"]

@@ -1,0 +1,50 @@
+"""A connection that stops being HTTP: what comes and goes is passed on as it is."""
+
+from service.server.exchange import Exchange
+from tests.support.memory_connection import MemoryConnection, request
+
+ASK = request("/", "connection: upgrade", "upgrade: echo")
+
+
+async def echo(scope, receive, send):
+    """Switch, and send back what comes, until `bye`."""
+    assert isinstance(send, Exchange)
+    send.switch([(b"upgrade", b"echo")])
+    while (message := await receive())["type"] == "http.request":
+        body = message["body"]
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        if b"bye" in body:
+            send.write(b"", more=False)
+            return
+
+
+async def test_bytes_are_passed_on_both_ways_and_the_end_ends_the_connection():
+    """What came with the request's head is the first of them."""
+    connection = MemoryConnection(echo)
+
+    await connection.send(ASK + b"GET / early")
+    await connection.send(b"\r\n\r\n\0")
+    await connection.send(b"bye")
+    await connection.send(b"late")
+
+    head, _, rest = bytes(connection.transport.written).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert b"\r\nconnection: upgrade" in head
+    assert b"\r\nupgrade: echo" in head
+    assert rest == b"GET / early\r\n\r\n\0bye"
+    assert connection.ends
+
+
+async def test_client_that_leaves_ends_it():
+    """The application is told."""
+    left = []
+
+    async def app(scope, receive, send):
+        await echo(scope, receive, send)
+        left.append(True)
+
+    connection = MemoryConnection(app)
+    await connection.send(ASK)
+    await connection.leave()
+
+    assert left == [True]
