@@ -13,6 +13,7 @@ import typer
 
 from service import __version__
 from service.cli import config
+from service.cli.discovering import discover
 from service.cli.getting import get
 from service.cli.output import write
 from service.cli.password import hash_password
@@ -34,6 +35,7 @@ app.command()(serve)
 app.command()(hash_password)
 app.command()(top)
 app.command()(get)
+app.command()(discover)
 
 
 @app.command()

@@ -18,13 +18,14 @@ class DiscoveryMetrics:
     Endpoints by service and state, how their sources do, picks and ejections.
 
     Args:
-        registry: Where they are registered.
+        registry: Where they are registered; nowhere that anybody sees without.
 
     Concurrency:
         Any thread.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        registry = registry or CollectorRegistry()
         self._endpoints = Gauge(
             "httpserver_discovery_endpoints",
             "Endpoints of a service, by state.",
