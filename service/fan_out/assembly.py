@@ -15,7 +15,7 @@ from service.server.responses import Response
 from service.server.routes import Route
 from service.settings import FanOutSettings
 
-__all__ = ["FanOut", "feature"]
+__all__ = ["FanOut", "fan_out"]
 
 PATH = "/fan-out"
 
@@ -71,10 +71,8 @@ class FanOut:
         )
 
 
-def feature(core: Core) -> Feature:
-    """Return the route, where it is switched on."""
-    if not core.store.current.fan_out.enabled:
-        return Feature()
+def fan_out(core: Core) -> Feature:
+    """Return the route."""
     room = Bulkhead(core.store.current.fan_out.max_in_flight)
 
     def settings() -> FanOutSettings:
@@ -92,7 +90,7 @@ def feature(core: Core) -> Feature:
             retry=False,
         )
 
-    fan_out = FanOut(
+    tree = FanOut(
         settings,
         backends=Backends(call, in_flight=room),
         identity={
@@ -103,7 +101,7 @@ def feature(core: Core) -> Feature:
     )
     route = Route(
         path=PATH,
-        handler=fan_out.tell,
+        handler=tree.tell,
         summary="Call all backends at once and tell the tree of calls",
         priority="low",
     )
