@@ -1,0 +1,155 @@
+"""Full disks, failing syncs, short writes, two writers."""
+
+import asyncio
+import errno
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from service.commitlog import Policy, Record, SegmentLog
+from service.commitlog.errors import LogBusy, LogFull, LogLocked, WritesRefused
+from service.commitlog.log import Log
+from tests.support.crash_files import CrashFiles
+
+HERE = Path("log")
+SMALL = Policy(segment_bytes=512)
+
+
+def _values(log):
+    found = log.read(
+        log.lowest_offset, max_records=10**6, max_bytes=10**9, until=log.next_offset
+    )
+    return [record.value for record in found]
+
+
+def _failing(operation, code):
+    def fail(called, name):
+        if called == operation and name.endswith(".log"):
+            raise OSError(code, "injected")
+
+    return fail
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+async def test_failed_sync_ends_all_acknowledgements(code):
+    """That append and all later ones fail; what was acknowledged can still be read."""
+    files = CrashFiles()
+    log = await SegmentLog.open(HERE, files=files)
+    await log.append([Record(b"kept")])
+    files.fail = _failing("sync", code)
+    with pytest.raises(WritesRefused):
+        await log.append([Record(b"doubtful")])
+    files.fail = lambda *_: None
+    with pytest.raises(WritesRefused):
+        await log.append([Record(b"late")])
+
+    assert log.offsets() == (0, 1)
+    assert [record.value for record in await log.read(0)] == [b"kept"]
+    await log.close()
+
+
+async def test_restart_after_a_failed_sync_writes_the_doubtful_bytes_again():
+    """The page cache calls them clean: only a new write brings them to the disk."""
+    files = CrashFiles()
+    log = Log(HERE, files=files)
+    log.commit([[Record(b"kept")]])
+    files.fail = _failing("sync", errno.EIO)
+    log.commit([[Record(b"doubtful")]])
+    node = files.current[f"{0:020}.log"]
+    log.close()
+    node.pending.clear()  # what the kernel does
+    files.fail = lambda *_: None
+
+    again = Log(HERE, files=files)
+    assert _values(again) == [b"kept", b"doubtful"]
+    assert node.synced == bytes(node.data)
+
+
+@pytest.mark.parametrize("operation", ["write", "create"])
+def test_full_disk_loses_nothing_and_writing_works_once_there_is_space(operation):
+    """Nothing of the failed append is stored, also in the middle of a roll."""
+    files = CrashFiles()
+    log = Log(HERE, SMALL, files=files)
+    kept = []
+    for number in range(60):
+        value = b"%03d" % number * 10
+        full = number % 3 == 2
+        files.fail = _failing(operation, errno.ENOSPC) if full else lambda *_: None
+        files.short = number % 5 and 7
+        done = log.commit([[Record(value)]])
+        assert isinstance(done.error, LogFull) or not done.error
+        kept += [value] * len(done.offsets)
+
+    assert _values(log) == kept
+    assert len(kept) >= 40
+    log.close()
+    assert _values(Log(HERE, SMALL, files=files)) == kept
+
+
+def test_full_disk_that_cannot_be_cut_refuses_writes():
+    """Half a record at the end would be followed by a whole one."""
+    files = CrashFiles()
+    log = Log(HERE, files=files)
+
+    def fail(operation, name):
+        if operation in {"write", "truncate"} and name.endswith(".log"):
+            raise OSError(errno.ENOSPC, "injected")
+
+    files.fail = fail
+    assert isinstance(log.commit([[Record(b"x")]]).error, WritesRefused)
+
+
+async def test_too_much_waiting_is_refused_at_once(tmp_path):
+    """LogBusy, and what was taken before is written."""
+    policy = Policy(max_waiting_bytes=100)
+    log = await SegmentLog.open(tmp_path, policy)
+    tasks = [asyncio.create_task(log.append([Record(bytes(20))])) for _ in range(5)]
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert done[0] == 0
+    assert any(isinstance(each, LogBusy) for each in done)
+    await log.close()
+
+
+def test_second_writer_is_refused(tmp_path):
+    """One directory, one writer; closing frees it."""
+    log = Log(tmp_path)
+    with pytest.raises(LogLocked):
+        Log(tmp_path)
+    log.close()
+
+    Log(tmp_path).close()
+
+
+async def test_real_full_disk_recovers(tmp_path):
+    """A tmpfs of 256 KiB: fill it, make room, go on."""
+    mount = tmp_path / "small"
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", mount]
+    if not shutil.which("mount") or subprocess.run(command).returncode:
+        pytest.skip("a tmpfs can't be mounted here")
+    try:
+        ballast = mount / "ballast"
+        ballast.write_bytes(bytes(64 * 1024))
+        log = await SegmentLog.open(mount / "log")
+        kept = []
+
+        async def produce():
+            for number in range(10_000):
+                await log.append([Record(b"%04d" % number * 50)])
+                kept.append(b"%04d" % number * 50)
+
+        with pytest.raises(LogFull):
+            await produce()
+        ballast.unlink()
+        kept.append(b"again")
+        await log.append([Record(b"again")])
+        await log.close()
+
+        again = Log(mount / "log")
+        assert _values(again) == kept
+        again.close()
+    finally:
+        subprocess.run(["umount", mount], check=True)
