@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jwt
-
 from service.errors import Unauthorized
 from service.observability.logging import get_logger
 from service.settings import LoginSettings
@@ -60,6 +58,8 @@ class Tokens:
 
     def issue(self, username: str) -> tuple[str, int]:
         """Return a token for *username*, and the seconds it is good for."""
+        import jwt  # it brings cryptography along, which no start has to wait for
+
         lifetime = max(1, int(self._settings().token_ttl))
         issued = int(self._now())
         claims = {
@@ -78,6 +78,8 @@ class Tokens:
         Raises:
             Unauthorized: It is not ours, was changed, or its time is over.
         """
+        import jwt
+
         try:
             claims = self._decode(token)
             username, left = claims["sub"], int(claims["exp"]) - int(self._now())
@@ -98,6 +100,8 @@ class Tokens:
         return Unauthorized(detail, headers={"www-authenticate": challenge})
 
     def _decode(self, token: str) -> dict[str, Any]:
+        import jwt
+
         return jwt.decode(
             token,
             self._key(),
