@@ -12,7 +12,7 @@ import sys
 import typer
 
 from service import __version__
-from service.cli import config
+from service.cli import config, phonebook
 from service.cli.discovering import discover
 from service.cli.getting import get
 from service.cli.output import write
@@ -31,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(config.app, name="config")
+app.add_typer(phonebook.app, name="phonebook")
 app.command()(serve)
 app.command()(hash_password)
 app.command()(top)

@@ -34,7 +34,7 @@ from service.phonebook.store import (
 from service.resilience.backoff import Backoff
 from service.settings import PhonebookSettings
 
-__all__ = ["KeptStore"]
+__all__ = ["KeptStore", "migrate_once"]
 
 T = TypeVar("T")
 
@@ -176,3 +176,18 @@ class KeptStore:
             if self._database is not None:
                 self._metrics.connections.set(self._database.in_use())
         return value
+
+
+async def migrate_once(settings: Callable[[], PhonebookSettings]) -> None:
+    """
+    Bring the schema of the database that *settings* name up to date.
+
+    Raises:
+        StoreUnavailable: The database is away.
+    """
+    found = database(settings)
+    try:
+        with translated():
+            await migrate(found.writers)
+    finally:
+        await found.close()

@@ -124,7 +124,7 @@ def contact_fields(
         first_name=first,
         last_name=last,
         number=e164(number, region=region),
-        email=_email(email) if email else None,
+        email=_email(email) if email and not email.isspace() else None,
         note=_text("note", note, most=MAX_NOTE, also="\n\t") if note else None,
     )
 
@@ -179,7 +179,7 @@ def new_id() -> str:
 
 
 def _name(field: str, value: str) -> str:
-    return _text(field, " ".join(value.split(" ")).strip(), most=MAX_NAME)
+    return _text(field, re.sub(" +", " ", value).strip(" "), most=MAX_NAME)
 
 
 def _email(value: str) -> str:

@@ -1,0 +1,261 @@
+"""The phone book when its store is away, comes back, or is migrated by many at once."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from service.app import create_service
+from service.config import SettingsStore
+from service.phonebook.databases import postgresql, sqlite, translated
+from service.phonebook.migrating import migrate
+from service.phonebook.sql_store import SqlStore
+from service.phonebook.store import Query, StoreUnavailable
+from service.settings import Settings
+from tests.support.phonebook import number, person, server_settings
+from tests.support.postgresql import postgresql_server
+from tests.support.process import serving
+
+CONTACTS = "/api/v1/contacts"
+LIMIT = 30.0
+
+MIGRATE = """
+import asyncio, sys
+from service.phonebook.databases import postgresql, sqlite
+from service.phonebook.migrating import migrate
+from service.settings import PostgresqlSettings
+
+async def main(kind, where):
+    if kind == "sqlite":
+        database = sqlite(where)
+    else:
+        settings = PostgresqlSettings.model_validate_json(where)
+        database = postgresql(lambda: settings)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    await migrate(database.writers)
+    await database.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def server():
+    with postgresql_server() as found:
+        if found is None:
+            pytest.skip("PostgreSQL is not installed")
+        yield found
+
+
+def migrated_by_many(*arguments: str) -> None:
+    """Migrate from four processes at the same moment; all must get through."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", MIGRATE, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for each in processes:
+        assert each.stdout.readline() == "ready\n"
+    results = []
+    for each in processes:
+        each.stdin.write("go\n")
+        each.stdin.flush()
+    for each in processes:
+        _, errors = each.communicate(timeout=60)
+        results.append((each.returncode, errors))
+
+    assert results == [(0, "")] * 4
+
+
+async def test_sqlite_is_migrated_by_many_at_once(tmp_path):
+    """Four processes meet an empty file; the schema is made once, and works."""
+    path = str(tmp_path / "book.sqlite3")
+    migrated_by_many("sqlite", path)
+    database = sqlite(path)
+    try:
+        store = SqlStore(database, timeout=lambda: 20.0)
+        await store.add(person(1))
+        assert await store.count() == 1
+    finally:
+        await database.close()
+
+
+async def test_postgresql_is_migrated_by_many_at_once(server):
+    """The same with a server: four replicas start at once."""
+    server.create("book")
+    settings = server_settings(server, "book")
+    migrated_by_many("postgresql", settings.model_dump_json(exclude={"password"}))
+    database = postgresql(lambda: settings)
+    try:
+        store = SqlStore(database, timeout=lambda: 20.0)
+        await store.add(person(1))
+        assert await store.count() == 1
+    finally:
+        await database.close()
+
+
+async def test_newer_schema_is_left_as_it_is(tmp_path):
+    """An older replica works on with what a newer one has migrated."""
+    database = sqlite(str(tmp_path / "book.sqlite3"))
+    try:
+        await migrate(database.writers)
+        async with database.writers.begin() as connection:
+            await connection.exec_driver_sql(
+                "UPDATE phonebook_version SET version_num = '9999'"
+            )
+        await migrate(database.writers)
+        store = SqlStore(database, timeout=lambda: 20.0)
+        await store.add(person(1))
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize("how", ["fast", "immediate"])
+async def test_restarted_server_loses_nothing_and_needs_no_restart(server, how):
+    """Writers wait for a restart; what was acknowledged is there, once."""
+    server.create("book")
+    settings = server_settings(server, "book", pool_size=4)
+    database = postgresql(lambda: settings)
+    acknowledged: set[str] = set()
+    over = asyncio.Event()
+
+    async def write(store: SqlStore, first: int) -> None:
+        place = first
+        while not over.is_set():
+            added = await store.add(person(place, f"N{place}"))
+            acknowledged.add(added.contact.id)
+            place += 4
+
+    try:
+        await migrate(database.writers)
+        store = SqlStore(database, timeout=lambda: LIMIT)
+        writers = [asyncio.create_task(write(store, n)) for n in range(4)]
+        await until(lambda: len(acknowledged) > 50)
+        await asyncio.to_thread(server.stop, how)
+        await asyncio.to_thread(server.start)
+        before = len(acknowledged)
+        await until(lambda: len(acknowledged) > before + 50)
+        over.set()
+        await asyncio.gather(*writers)  # none of them has seen an error
+        page = await store.find(Query(sort="created", limit=100_000))
+    finally:
+        await database.close()
+
+    assert {each.id for each in page.contacts} == acknowledged
+
+
+async def until(condition) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def poll(work, wanted) -> None:
+    """Call *work* until it gives *wanted*."""
+    deadline = time.monotonic() + LIMIT
+    while (found := work()) != wanted:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+def test_service_without_its_server_answers_503_and_recovers(server):
+    """Ready or not follows the store; no answer is wrong while it is away."""
+    server.create("book")
+    server.stop()
+    place = {"host": "127.0.0.1", "port": server.port, "tls": "disable"}
+    others = {f"phonebook__postgresql__{k}": v for k, v in place.items()}
+    wrong: list[object] = []
+    acknowledged: list[str] = []
+    over = threading.Event()
+    chosen = {"phonebook__postgresql__database": "book", **others}
+    command = {"phonebook__enabled": True, "phonebook__store": "postgresql", **chosen}
+    # a service that is not ready yet can't be awaited: it is started with its server
+    server.start()
+    with serving(**command, phonebook__timeout=1, throttle__enabled=False) as service:
+
+        def load() -> None:
+            with httpx.Client(base_url=service.url, timeout=20) as client:
+                for count in range(100_000):
+                    if over.is_set():
+                        return
+                    values = {"first_name": "N", "number": number(count)}
+                    answer = client.post(CONTACTS, json=values)
+                    if answer.status_code == 201:
+                        acknowledged.append(answer.json()["number"])
+                    elif answer.status_code != 503 or "retry-after" not in answer.headers:  # fmt: skip  # noqa: E501 - one rule
+                        wrong.append((answer.status_code, answer.text))
+
+        def ready() -> int:
+            return httpx.get(service.admin_url + "/readyz").status_code
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        poll(lambda: len(acknowledged) > 20, wanted=True)
+        server.stop("immediate")
+        poll(ready, wanted=503)
+        assert httpx.get(f"{service.url}{CONTACTS}", timeout=20).status_code == 503
+        server.start()
+        poll(ready, wanted=200)
+        before = len(acknowledged)
+        poll(lambda: len(acknowledged) > before + 20, wanted=True)
+        over.set()
+        thread.join(LIMIT)
+        text = httpx.get(f"{service.url}{CONTACTS}/export", timeout=20).text
+    kept = [json.loads(line)["number"] for line in text.splitlines()]
+
+    assert wrong == []
+    assert {*acknowledged} <= {*kept}
+    assert len(kept) == len({*kept})
+
+
+def test_service_that_starts_before_its_server_comes_up_with_it(server):
+    """A missing store stops no start: the service is not ready until it is there."""
+    server.create("book")
+    server.stop()
+    chosen = server_settings(server, "book").model_dump(exclude={"password"})
+    settings = {"enabled": True, "store": "postgresql", "postgresql": chosen}
+    asyncio.run(started_first(server, settings))
+
+
+async def started_first(server, section) -> None:
+    store = SettingsStore.of(Settings.model_validate({"phonebook": section}))
+    part = next(p for p in create_service(store).parts if p.name == "phonebook")
+    await part.start()
+    try:
+        with pytest.raises(StoreUnavailable, match="not come up"):
+            await part.check()
+        await asyncio.to_thread(server.start)
+        deadline = time.monotonic() + LIMIT
+        while True:
+            try:
+                await part.check()
+            except StoreUnavailable:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+            else:
+                break
+        assert await part.count() == 0
+    finally:
+        await part.stop()
+
+
+async def test_full_or_broken_file_is_unavailable(tmp_path: Path):
+    """A folder that is not there is an outage, not a crash."""
+    database = sqlite(str(tmp_path / "none" / "book.sqlite3"))
+    with pytest.raises(StoreUnavailable):
+        with translated():
+            await migrate(database.writers)
+    await database.close()
