@@ -1,6 +1,6 @@
 """
 The command line: serve, look at the settings, hash a password, watch a service, call
-one.
+one, look at a commit log.
 
 Each command imports what it needs when it runs, so that `version`, help and completion
 start at once. Exit codes: 0 done, 1 failed, 2 wrong settings or usage, 130 interrupted.
@@ -12,7 +12,7 @@ import sys
 import typer
 
 from service import __version__
-from service.cli import config, phonebook
+from service.cli import config, log, phonebook
 from service.cli.discovering import discover
 from service.cli.getting import get
 from service.cli.output import write
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(config.app, name="config")
 app.add_typer(phonebook.app, name="phonebook")
+app.add_typer(log.app, name="log")
 app.command()(serve)
 app.command()(hash_password)
 app.command()(top)

@@ -9,6 +9,7 @@ A commit log: records in the order they came, kept until retention takes them.
     recovery      what a start checks, cuts and refuses
     log           segments as one log: roll, retention, reading
     group_commit  the log behind an event loop: one fdatasync for all that wait
+    inspection    verify, dump and repair for `httpserver log`
     memory        the same without a disk
     protocol      what both are to their users
 

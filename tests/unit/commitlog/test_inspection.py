@@ -1,0 +1,160 @@
+"""`httpserver log` on whole, torn and damaged directories."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.commitlog import Policy, Record
+from service.commitlog.errors import LogDamaged
+from service.commitlog.log import Log
+
+POLICY = Policy(segment_bytes=400)
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """A log of 20 records in several segments."""
+    log = Log(tmp_path, POLICY)
+    for number in range(20):
+        log.commit([[Record(b"value %02d" % number, b"k", (("h", b"1"),))]])
+    log.close()
+    return tmp_path
+
+
+def _log(*arguments):
+    return CliRunner().invoke(app, ["log", *map(str, arguments)])
+
+
+def _stores(directory):
+    return sorted(directory.glob("*.log"))
+
+
+def _damage(path, position):
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(data)
+
+
+def test_whole_log_is_verified(directory):
+    """Exit code 0, and the records are counted."""
+    done = _log("verify", directory)
+
+    assert done.exit_code == 0
+    assert done.stdout.startswith("20 whole records in ")
+
+
+def test_torn_tail_is_told_and_is_no_damage(directory):
+    """The next start cuts it, saves it aside and counts it."""
+    with _stores(directory)[-1].open("ab") as file:
+        file.write(b"half a frame")
+    done = _log("verify", directory)
+    log = Log(directory, POLICY)
+
+    assert done.exit_code == 0
+    assert "torn tail" in done.stderr
+    assert log.recovery.torn_bytes == 12
+    assert log.recovery.torn_files[0].read_bytes() == b"half a frame"
+    assert log.next_offset == 20
+    log.close()
+
+
+@pytest.mark.parametrize("place", [0, 1, -1], ids=["first", "middle", "last"])
+def test_damage_is_found_and_repair_keeps_what_lies_before(directory, place):
+    """verify: exit code 1; repair: a log that opens, and the rest saved aside."""
+    path = _stores(directory)[place]
+    _damage(path, 100)
+    base = int(path.stem)
+    before = sum(each.stat().st_size for each in _stores(directory))
+
+    assert _log("verify", directory).exit_code == 1
+    done = _log("repair", directory, "--json")
+    assert done.exit_code == 0
+    told = json.loads(done.stdout)
+    assert base <= told["next_offset"] < 20
+    assert _log("verify", directory).exit_code == 0
+    log = Log(directory, POLICY)
+    assert log.next_offset == told["next_offset"]
+    assert log.commit([[Record(b"after")]]).offsets == [told["next_offset"]]
+    log.close()
+    kept = sum(each.stat().st_size for each in _stores(directory))
+    aside = sum(each.stat().st_size for each in directory.glob("*.torn"))
+    # The record that was appended after the repair has 40 bytes, and may have a header.
+    assert kept + aside - before in {40, 56}
+
+
+def test_damage_of_the_last_segment_refuses_the_start(directory):
+    """With file and byte."""
+    _damage(_stores(directory)[-1], 20)
+
+    with pytest.raises(LogDamaged, match=r"\.log: damaged at byte 16"):
+        Log(directory, POLICY)
+
+
+def test_missing_segment_refuses_the_start(directory):
+    """In the middle, and the one of the mark."""
+    middle = _stores(directory)[1]
+    data = middle.read_bytes()
+    middle.unlink()
+    with pytest.raises(LogDamaged, match="the next segment begins"):
+        Log(directory, POLICY)
+    middle.write_bytes(data)
+    _stores(directory)[-1].unlink()
+
+    with pytest.raises(LogDamaged, match="synced mark is missing"):
+        Log(directory, POLICY)
+    assert _log("verify", directory).exit_code == 1
+
+
+def test_stray_file_among_the_segments_is_refused(directory):
+    """A copy beside its original would be read twice."""
+    (directory / "copy.log").write_bytes(b"")
+
+    with pytest.raises(LogDamaged, match="not the name of a segment"):
+        Log(directory, POLICY)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x00" * 60, b"junk" * 40])
+def test_index_that_does_not_fit_is_rebuilt(directory, content):
+    """Missing, empty, zeroed or garbage: the same records are read."""
+    path = min(directory.glob("*.index"))
+    path.unlink() if content is None else path.write_bytes(content)
+    log = Log(directory, POLICY)
+    found = log.read(0, max_records=99, max_bytes=10**6, until=20)
+
+    assert log.recovery.rebuilt_indexes == 1
+    assert [r.value for r in found] == [b"value %02d" % n for n in range(20)]
+    log.close()
+
+
+def test_dump_prints_records_from_an_offset(directory):
+    """As lines, or as JSON with base64."""
+    lines = _log("dump", directory, "--offset", 7, "--count", 2).stdout.splitlines()
+    rows = _log("dump", directory, "--offset", 19, "--json").stdout.splitlines()
+
+    assert [line.split()[0] for line in lines] == ["7", "8"]
+    assert lines[0].endswith("key=b'k' 'h'=b'1' b'value 07'")
+    assert json.loads(rows[0])["value"] == "dmFsdWUgMTk="
+
+
+def test_stats_count_what_is_there(directory):
+    """All together, as text and JSON."""
+    found = json.loads(_log("stats", directory, "--json").stdout)
+
+    assert (found["records"], found["next_offset"], found["synced_offset"]) == (
+        *(20, 20),
+        20,
+    )
+    assert found["segments"] == len(found["each"]) > 2
+    assert "records        20" in _log("stats", directory).stdout
+
+
+def test_repair_of_a_log_in_use_is_refused(directory):
+    """Exit code 1, nothing changed."""
+    log = Log(directory, POLICY)
+    done = _log("repair", directory)
+    log.close()
+
+    assert done.exit_code == 1
+    assert "another process writes here" in done.stderr
