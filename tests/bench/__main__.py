@@ -7,6 +7,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from tests.bench import (
+    commitlog,
     connections,
     observing,
     patterns,
@@ -27,6 +28,7 @@ MEASUREMENTS = {
     "waiting": waiting,
     "connections": connections,
     "starting": starting,
+    "commitlog": commitlog,
 }
 PACKAGES = (
     *("fastapi", "starlette", "uvicorn", "uvloop", "httptools"),
