@@ -158,9 +158,11 @@ def _damaged(change):
         for place in range(len(_small_log()[0].current[name].data) * change[1]):
             files, values = _small_log()
             change[0](files.current[name].data, place)
+            before = bytes(files.current[name].data)
             try:
                 yield name, place, _contents(files), values
             except LogDamaged:
+                assert files.current[name].data == before, "a refusal changes nothing"
                 yield name, place, None, values
 
 

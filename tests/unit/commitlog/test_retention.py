@@ -1,0 +1,92 @@
+"""What retention takes, and what it leaves to a reader."""
+
+import contextlib
+
+from service.commitlog import Acknowledge, Policy, Record, SegmentLog
+from service.commitlog.log import Log
+from tests.support.crash_files import CrashFiles
+
+POLICY = Policy(segment_bytes=300, retention_bytes=900)
+
+
+def _fill(log, count=30):
+    for number in range(count):
+        log.commit([[Record(b"%02d" % number * 10)]])
+
+
+def test_oldest_segments_go_while_all_hold_too_much(tmp_path):
+    """The newest records stay, offsets go on, files are gone."""
+    log = Log(tmp_path, POLICY)
+    _fill(log)
+    low, end = log.lowest_offset, log.next_offset
+    found = log.read(low, max_records=99, max_bytes=10**6, until=end)
+
+    assert end == 30
+    assert 0 < low < 30
+    assert log.size_bytes <= 900 + 300
+    assert [record.offset for record in found] == list(range(low, 30))
+    assert len(list(tmp_path.glob("*.log"))) == log.segment_count
+    log.close()
+    again = Log(tmp_path, POLICY)
+    assert (again.lowest_offset, again.next_offset) == (low, end)
+    again.close()
+
+
+def test_old_segments_go_by_age_but_the_active_one(tmp_path):
+    """Nobody needs to append for it."""
+    now = [1000.0]
+    policy = Policy(segment_bytes=300, retention_seconds=60.0)
+    log = Log(tmp_path, policy, clock=lambda: now[0])
+    _fill(log)
+    assert log.lowest_offset == 0
+    now[0] += 61.0
+    log.maintain()
+
+    assert log.segment_count == 1
+    assert log.next_offset == 30
+    log.close()
+
+
+def test_active_segment_rolls_by_age(tmp_path):
+    """The first record of a segment is at most so old."""
+    now = [1000.0]
+    log = Log(tmp_path, Policy(segment_seconds=10.0), clock=lambda: now[0])
+    log.commit([[Record(b"old")]])
+    now[0] += 11.0
+    log.commit([[Record(b"new")]])
+
+    assert log.segment_count == 2
+    log.close()
+
+
+async def test_follower_keeps_what_it_was_not_given(tmp_path):
+    """It gets every record; once it is gone, they go."""
+    log = await SegmentLog.open(tmp_path, POLICY)
+    await log.append([Record(b"00")])
+    async with contextlib.aclosing(log.follow(0, max_records=1)) as batches:
+        seen = [record.offset for record in await anext(batches)]
+        for number in range(1, 40):
+            await log.append([Record(b"%02d" % number * 10)])
+        assert log.offsets().lowest == 0
+        while len(seen) < 40:
+            seen += [record.offset for record in await anext(batches)]
+    await log.append([Record(bytes(200))])
+
+    assert seen == list(range(40))
+    assert log.offsets().lowest > 0
+    await log.close()
+
+
+async def test_written_records_are_synced_after_the_interval(tmp_path):
+    """By the log itself, without another append."""
+    now, files = [1000.0], CrashFiles()
+    policy = Policy(acknowledge=Acknowledge.WRITTEN, sync_interval=5.0)
+    log = Log(tmp_path, policy, files=files, clock=lambda: now[0])
+    log.commit([[Record(b"soon")]])
+    node = files.current[f"{0:020}.log"]
+    unsynced = node.synced != bytes(node.data)
+    now[0] += 5.0
+    log.maintain()
+
+    assert unsynced
+    assert node.synced == bytes(node.data)
