@@ -10,7 +10,7 @@ Source: https://use-the-index-luke.com/no-offset
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, literal, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select, tuple_
 
 from service.phonebook.store import Query
 from service.phonebook.tables import CONTACTS, WORDS
@@ -48,32 +48,41 @@ def page_of(query: Query) -> tuple[Select[Any], int]:
 
 
 def _by_words(query: Query) -> tuple[Select[Any], int]:
-    """Go along the words that begin with the longest term: it finds the fewest."""
-    terms = sorted(query.terms, key=len, reverse=True)
+    """
+    Go along the words that begin with the longest term: it finds the fewest.
+
+    What else must be true of a contact is asked by scalar subqueries, one contact after
+    the other until the page is full: a planner may turn `EXISTS` into a join that reads
+    every word there is.
+    """
+    first, *others = sorted(query.terms, key=len, reverse=True)
     key: Columns = (WORDS.c.word, WORDS.c.sort_key, WORDS.c.contact_id)
-    earlier = WORDS.alias("earlier")
-    # a contact with two such words is found by the first of them alone
-    again = exists().where(
-        earlier.c.contact_id == WORDS.c.contact_id,
-        _begins(earlier.c.word, terms[0]),
-        earlier.c.word < WORDS.c.word,
-    )
-    statement = (
-        select(CONTACTS)
-        .join(WORDS, WORDS.c.contact_id == CONTACTS.c.id)
-        .where(_begins(WORDS.c.word, terms[0]), ~again)
-    )
-    for place, term in enumerate(terms[1:]):
-        other = WORDS.alias(f"other_{place}")
-        same = other.c.contact_id == WORDS.c.contact_id
-        statement = statement.where(exists().where(same, _begins(other.c.word, term)))
+    # A contact with two such words is found by the first of them alone. For `==` in
+    # the place of `<=` PostgreSQL expects few, and sorts all before it takes a page.
+    conditions = [_begins(WORDS.c.word, first), WORDS.c.word <= _first_word(first)]
+    conditions += [_first_word(term).is_not(None) for term in others]
     if query.number is not None:
-        number = CONTACTS.c.number
-        wanted = _begins(number, query.number)
-        statement = statement.where(
-            wanted if query.is_prefix else number == query.number
-        )
-    return _after(statement, key, query, falling=False)
+        there = CONTACTS.c.id == WORDS.c.contact_id
+        number = select(CONTACTS.c.number).where(there).scalar_subquery()
+        wanted = number == query.number
+        if query.is_prefix:
+            wanted = and_(number >= query.number, number < query.number + _LAST)
+        conditions.append(wanted)
+    page, width = _after(select().where(*conditions), key, query, falling=False)
+    found = page.subquery()
+    keys = [found.c[f"key_{place}"] for place in range(width)]
+    statement = select(CONTACTS, *keys).join(found, CONTACTS.c.id == found.c.key_2)
+    return statement.order_by(*keys), width
+
+
+def _first_word(prefix: str) -> Any:
+    """Return the first word of the contact that begins with *prefix*, or null."""
+    other = WORDS.alias()
+    same = other.c.contact_id == WORDS.c.contact_id
+    statement = select(func.min(other.c.word)).where(
+        same, _begins(other.c.word, prefix)
+    )
+    return statement.correlate(WORDS).scalar_subquery()
 
 
 def _after(

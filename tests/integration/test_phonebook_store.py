@@ -7,6 +7,7 @@ import pytest
 
 from service.phonebook.folding import words
 from service.phonebook.model import Contact, contact_fields
+from service.phonebook.queries import page_of
 from service.phonebook.sql_store import SqlStore
 from service.phonebook.store import (
     Conflict,
@@ -272,6 +273,26 @@ async def test_numbers_are_found_by_their_beginning(store):
     assert await pages(store, 2, number=prefix) == []
     both = {"terms": ("n",), "number": prefix, "is_prefix": True}
     assert first_names(await pages(store, 1, **both)) == ["N1", "N2"]
+
+
+async def test_broad_search_reads_its_page_alone(store):
+    """Neither database sorts what it finds: the index gives the order."""
+    for begin in range(0, 4000, 500):
+        await store.add_all([person(begin + n, f"A{n}") for n in range(500)])
+    statement, _ = page_of(Query(terms=("a",), limit=20))
+    engine = store._database.writers
+    explain = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN"}
+    how = {"dialect": engine.dialect, "compile_kwargs": {"literal_binds": True}}
+    question = f"{explain[engine.dialect.name]} {statement.compile(**how)}"
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("ANALYZE")
+        plan = str((await connection.exec_driver_sql(question)).all())
+
+    assert "contact_words" in plan
+    assert "Sort" not in plan
+    assert "LAST 2 TERMS" not in plan
+    assert "SCAN contacts" not in plan
+    assert "Seq Scan" not in plan
 
 
 async def test_longest_names_of_expanding_letters_are_kept(store):
