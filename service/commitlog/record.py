@@ -206,8 +206,9 @@ def _record(
         raise ValueError(f"unknown attributes {attributes:#06x}")
     pairs, at = _unpack_headers(body, headers, key) if headers else ((), key)
     value = body[at:]
-    if Compression(attributes & _COMPRESSION) is Compression.ZLIB:
-        value = zlib.decompress(value)
+    # Most have none, and an enumeration is slow to look up.
+    if attributes & _COMPRESSION:
+        value = _unpack(value, Compression(attributes & _COMPRESSION))
     return Record(
         value, body[:key] if attributes & _KEY else None, pairs, offset, timestamp
     )
@@ -219,6 +220,10 @@ def _pack(value: bytes, compression: Compression) -> tuple[bytes, int]:
         if len(packed) < len(value):
             return packed, Compression.ZLIB
     return value, Compression.NONE
+
+
+def _unpack(value: bytes, compression: Compression) -> bytes:
+    return zlib.decompress(value) if compression is Compression.ZLIB else value
 
 
 def _pack_header(header: tuple[str, bytes]) -> bytes:
