@@ -48,6 +48,7 @@ OTHERS = {
     "server.ports": [8082],
     "server.tls.ports": [9443],
     "server.trusted_proxies": ["10.0.0.0/8"],
+    "phonebook.idempotency_ttl": 60,
     "phonebook.region": "DE",
     "proxy.breaker.failure_rate": 0.6,
     "proxy.max_connections": 100,
