@@ -1,6 +1,10 @@
 """EndpointSlices by the `kubernetes` client, of an API server that misbehaves."""
 
+import contextlib
+import ssl
+
 import pytest
+import trustme
 
 from service.discovery.endpoint_slices import Target
 from service.discovery.known import NotHeard
@@ -10,6 +14,7 @@ from service.resilience.backoff import Backoff
 from tests.support.api_server import api_server, slice_of
 from tests.support.discovery import Heard, until
 
+SHOP = Target(namespace="shops", service="shop")
 SOON = Backoff(first=0.05, most=0.2)
 
 
@@ -246,3 +251,47 @@ async def test_no_credentials_is_told_and_no_crash(tmp_path, monkeypatch):
 def test_own_namespace_is_that_of_the_context(server):
     """Outside a cluster the context says which namespace is meant."""
     assert own_namespace() == "shops"
+
+
+@pytest.fixture
+def encrypted(tmp_path, monkeypatch):
+    """Return what runs a server by TLS that trusts one authority or another."""
+    authorities = {"own": trustme.CA(), "other": trustme.CA()}
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    with contextlib.ExitStack() as stack:
+
+        def run(name, trusted):
+            authorities["own"].issue_cert(name).configure_cert(tls)
+            file = tmp_path / "ca.pem"
+            authorities[trusted].cert_pem.write_to_path(str(file))
+            server, config = stack.enter_context(
+                api_server(tmp_path, tls=tls, trusted=file)
+            )
+            monkeypatch.setenv("KUBECONFIG", str(config))
+            server.put(slice_of("shop", "shop-1", "10.0.0.1"))
+
+        yield run
+
+
+async def test_certificate_of_the_cluster_is_trusted(encrypted):
+    """By the authority that the kubeconfig names."""
+    encrypted("127.0.0.1", "own")
+    registry = KubernetesRegistry({"shop": SHOP}, backoff=SOON)
+    await registry.start()
+    await registry.stop()
+
+    assert hosts(registry) == ["10.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "trusted"), [("127.0.0.1", "other"), ("127.0.0.9", "own")]
+)
+async def test_certificate_of_somebody_else_is_refused(encrypted, name, trusted):
+    """Of another authority, or for another name: nothing is believed."""
+    encrypted(name, trusted)
+    registry = KubernetesRegistry({"shop": SHOP}, backoff=SOON)
+    await registry.start()
+    await registry.stop()
+
+    assert hosts(registry) == []
+    assert "certificate" in registry.known.failing("shop").lower()

@@ -6,6 +6,7 @@ does, and misbehaves when the test says so.
 import contextlib
 import json
 import queue
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ class ApiServer:
         watches: Streams that are open.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.slices: dict[str, dict[str, Any]] = {}
         self.version = 100
         self.requests: list[dict[str, str]] = []
@@ -53,7 +54,10 @@ class ApiServer:
         self._streams: list[queue.Queue[Any]] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+        self.url = f"{scheme}://127.0.0.1:{self._http.server_port}"
         threading.Thread(target=self._http.serve_forever, args=(0.05,)).start()
 
     @property
@@ -175,11 +179,16 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
 
 
 @contextlib.contextmanager
-def api_server(folder: Path) -> Iterator[tuple[ApiServer, Path]]:
+def api_server(
+    folder: Path, *, tls: ssl.SSLContext | None = None, trusted: Path | None = None
+) -> Iterator[tuple[ApiServer, Path]]:
     """Run one until the block ends; give it and a kubeconfig that leads to it."""
-    server = ApiServer()
+    server = ApiServer(tls)
     config = folder / "kubeconfig"
-    named = [("clusters", "cluster", {"server": server.url}), ("users", "user", {})]
+    cluster = {"server": server.url}
+    if trusted is not None:
+        cluster["certificate-authority"] = str(trusted)
+    named = [("clusters", "cluster", cluster), ("users", "user", {})]
     config.write_text(
         json.dumps(
             {

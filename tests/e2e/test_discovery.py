@@ -1,0 +1,278 @@
+"""
+Discovery of a service on a real cluster: its pods come, go, are unready and leave, and
+the API server is away for a while.
+"""
+
+import asyncio
+import json
+import os
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+import yaml
+
+from service.discovery.balancer import Balancer
+from service.discovery.endpoint_slices import Target
+from service.discovery.kubernetes import KubernetesRegistry
+from tests.support.cluster import (
+    RESTRICTED,
+    await_value,
+    forwarded,
+    installed_chart,
+    kubectl,
+    namespace,
+)
+from tests.support.forwarder import forwarder
+
+NAMESPACE = "httpserver-discovery"
+LIMIT = 90.0
+
+SCRIPT = """
+import http.server, pathlib, signal, threading, time
+unready = pathlib.Path("/state/unready")
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(503 if unready.exists() else 200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+    def log_message(self, *_): pass
+server = http.server.ThreadingHTTPServer(("", 8080), Handler)
+def leave(*_):  # goes on answering for a while, as a service that drains does
+    threading.Thread(target=lambda: (time.sleep(8), server.shutdown())).start()
+signal.signal(signal.SIGTERM, leave)
+server.serve_forever()
+"""
+"""A backend that answers while it terminates, and is unready when a file says so."""
+
+
+def backend(image):
+    """Return Deployment and Service of `shop`."""
+    labels = {"app": "shop"}
+    container = {
+        "name": "shop",
+        "image": ":".join(image),
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python", "-c", SCRIPT],
+        "ports": [{"name": "http", "containerPort": 8080}],
+        "readinessProbe": {
+            "httpGet": {"path": "/", "port": "http"},
+            "periodSeconds": 1,
+            "failureThreshold": 1,
+        },
+        "volumeMounts": [{"name": "state", "mountPath": "/state"}],
+        "securityContext": RESTRICTED,
+    }
+    spec = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 20,
+        "containers": [container],
+        "volumes": [{"name": "state", "emptyDir": {}}],
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "shop"},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "shop"},
+        "spec": {
+            "selector": labels,
+            "ports": [
+                {"name": "http", "port": 80, "targetPort": "http"},
+                {"name": "other", "port": 81, "targetPort": 8081},
+            ],
+        },
+    }
+    return {"apiVersion": "v1", "kind": "List", "items": [deployment, service]}
+
+
+@pytest.fixture(scope="module")
+def shop(image):
+    """A namespace with one pod of `shop`."""
+    with namespace(NAMESPACE) as ns:
+        kubectl("create", "namespace", NAMESPACE)
+        ns.kubectl("apply", "-f", "-", stdin=json.dumps(backend(image)))
+        ns.kubectl("rollout", "status", "deployment/shop", "--timeout=120s")
+        yield ns
+
+
+@pytest.fixture
+def road(tmp_path, monkeypatch):
+    """The way to the API server, which a test may cut."""
+    config = yaml.safe_load(kubectl("config", "view", "--raw", "--minify"))
+    cluster = config["clusters"][0]["cluster"]
+    server = urlsplit(cluster["server"])
+    with forwarder(server.hostname, server.port or 443) as way:
+        cluster["server"] = f"https://127.0.0.1:{way.port}"
+        cluster.setdefault("tls-server-name", server.hostname)
+        file = tmp_path / "kubeconfig"
+        file.write_text(yaml.safe_dump(config))
+        monkeypatch.setattr(os, "environ", {**os.environ, "KUBECONFIG": str(file)})
+        yield way
+
+
+@pytest.fixture
+async def registry(shop, road):
+    target = Target(namespace=NAMESPACE, service="shop", port="http")
+    found = KubernetesRegistry({"shop": target})
+    await found.start()
+    yield found
+    await found.stop()
+
+
+async def until(get, wanted, limit=LIMIT):
+    """Return what *get* gives once it is *wanted*."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + limit
+    while not wanted(value := get()):
+        assert loop.time() < end, f"last: {value}"
+        await asyncio.sleep(0.05)
+    return value
+
+
+def ready(registry):
+    return [each for each in registry.endpoints("shop") if each.ready]
+
+
+def scale(shop, count):
+    shop.kubectl("scale", "deployment/shop", f"--replicas={count}")
+
+
+def one_pod(shop):
+    pods = shop.get("pods", "-l", "app=shop")["items"]
+    alive = [each for each in pods if "deletionTimestamp" not in each["metadata"]]
+    return alive[0]["metadata"]["name"], alive[0]["status"]["podIP"]
+
+
+async def test_scaling_is_followed(shop, registry):
+    """1, 3, 1 pods; every endpoint that is ready answers."""
+    await until(lambda: ready(registry), lambda found: len(found) == 1)
+    scale(shop, 3)
+    found = await until(lambda: ready(registry), lambda them: len(them) == 3)
+    async with httpx2.AsyncClient() as client:
+        answers = [(await client.get(f"http://{each}/")).status_code for each in found]
+    scale(shop, 1)
+    await until(lambda: ready(registry), lambda them: len(them) == 1)
+
+    assert answers == [200, 200, 200]
+    assert {each.port for each in found} == {8080}
+
+
+async def test_unready_pod_is_not_picked(shop, registry):
+    """A pod that fails its readiness probe is known, and gets no calls."""
+    scale(shop, 2)
+    await until(lambda: ready(registry), lambda them: len(them) == 2)
+    name, address = one_pod(shop)
+    shop.kubectl("exec", name, "--", "touch", "/state/unready")
+    await until(lambda: ready(registry), lambda them: len(them) == 1)
+    known = {each.host: each.ready for each in registry.endpoints("shop")}
+    balancer = Balancer(registry)
+    picked = {balancer.pick("shop").host for _ in range(50)}
+    shop.kubectl("exec", name, "--", "rm", "/state/unready")
+    await until(lambda: ready(registry), lambda them: len(them) == 2)
+
+    assert known[address] is False
+    assert address not in picked
+
+
+async def test_deleted_pod_is_terminating_before_it_is_gone(shop, registry):
+    """It gets no calls while another is ready, and would serve if none were."""
+    scale(shop, 2)
+    await until(lambda: ready(registry), lambda them: len(them) == 2)
+    name, address = one_pod(shop)
+    shop.kubectl("delete", "pod", name, "--wait=false")
+
+    def leaving():
+        them = registry.endpoints("shop")
+        return [each for each in them if each.host == address and each.terminating]
+
+    (seen,) = await until(leaving, bool)
+    picked = {Balancer(registry).pick("shop").host for _ in range(50)}
+    await until(
+        lambda: [each.host for each in registry.endpoints("shop")],
+        lambda them: address not in them,
+    )
+
+    assert (seen.ready, seen.serving) == (False, True)
+    assert address not in picked
+
+
+async def outage(shop, registry, kind, seconds):
+    """Take the API server away, change what it knows, and give it back."""
+    before = await until(lambda: ready(registry), lambda them: len(them) >= 1)
+    count = len(before)
+    kind.set()
+    scale(shop, count + 1)
+    loop = asyncio.get_running_loop()
+    end, picked = loop.time() + seconds, 0
+    balancer = Balancer(registry)
+    async with httpx2.AsyncClient() as client:
+        while loop.time() < end:
+            with balancer.lease("shop") as endpoint:
+                (await client.get(f"http://{endpoint}/")).raise_for_status()
+            picked += 1
+            await asyncio.sleep(0.1)
+    during = ready(registry)
+    kind.clear()
+    await until(lambda: ready(registry), lambda them: len(them) == count + 1)
+    scale(shop, 1)
+    await until(lambda: ready(registry), lambda them: len(them) == 1)
+    return before, during, picked
+
+
+@pytest.mark.parametrize("kind", ["cut", "blocked"])
+@pytest.mark.parametrize(
+    "seconds", [5, pytest.param(30, marks=pytest.mark.soak)], ids=str
+)
+async def test_api_server_that_is_away_stops_nobody(
+    shop, registry, road, kind, seconds
+):
+    """Every call goes on to the endpoints that were known, refused or silent as the API
+    server may be; what changed meanwhile is known soon after it is back."""
+    scale(shop, 1)
+    await until(lambda: ready(registry), lambda them: len(them) == 1)
+    before, during, picked = await outage(shop, registry, getattr(road, kind), seconds)
+
+    assert during == before
+    assert picked > seconds
+
+
+def metric(ns, text):
+    pod = ns.pods()[0]["metadata"]["name"]
+    with forwarded(ns, f"pod/{pod}", 9090) as port:
+        found = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
+    return [line.split()[-1] for line in found.splitlines() if line.startswith(text)]
+
+
+def test_service_in_the_cluster_may_look(shop, image):
+    """The chart's Role is enough for the service, in another namespace than its own."""
+    scale(shop, 2)
+    services = {
+        "shop": {
+            "source": "kubernetes",
+            "name": f"{NAMESPACE}/shop",
+            "port": "http",
+            "required": True,
+        }
+    }
+    with installed_chart(
+        "httpserver-looking",
+        f"--set-json=config.discovery.services={json.dumps(services)}",
+        "--set=replicas=1",
+        image=image,
+        host="looking.example.com",
+    ) as ns:
+        wanted = 'httpserver_discovery_endpoints{service="shop",state="ready"}'
+        found = await_value(
+            lambda: metric(ns, wanted), lambda values: values == ["2.0"], limit=60
+        )
+
+    assert found == ["2.0"]
