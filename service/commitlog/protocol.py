@@ -1,7 +1,7 @@
 """
 What a commit log is to its users; memory, segment log and others are behind it.
 
-One suite of tests, `tests/support/commitlog_contract.py`, holds for all of them.
+One suite of tests, `tests/unit/commitlog/test_contract.py`, holds for all of them.
 """
 
 from collections.abc import AsyncIterator, Sequence
