@@ -52,6 +52,8 @@ class ApiServer:
         self.refuse = 0
         self.gone = False
         self._streams: list[queue.Queue[Any]] = []
+        self._events: list[tuple[int, bytes]] = []
+        self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
         scheme = "http" if tls is None else "https"
@@ -99,9 +101,7 @@ class ApiServer:
 
     def send(self, event: Any) -> None:
         """Send an event, or bytes as they are, to every watch."""
-        piece = (
-            event if isinstance(event, bytes) else json.dumps(event).encode() + b"\n"
-        )
+        piece = event if isinstance(event, bytes) else _line(event)
         for each in list(self._streams):
             each.put(piece)
 
@@ -124,11 +124,29 @@ class ApiServer:
         self.version += 1
         piece["metadata"]["resourceVersion"] = str(self.version)
         if tell:
-            self.send({"type": kind, "object": piece})
+            event = _line({"type": kind, "object": piece})
+            with self._lock:
+                self._events.append((self.version, event))
+                for each in self._streams:
+                    each.put(event)
+
+    def open(self, version: int) -> queue.Queue[Any]:
+        """Return a stream of the events after a version, those that were too."""
+        pieces: queue.Queue[Any] = queue.Queue()
+        with self._lock:
+            for number, event in self._events:
+                if number > version:
+                    pieces.put(event)
+            self._streams.append(pieces)
+        return pieces
 
     def document(self) -> dict[str, Any]:
         version = {"resourceVersion": str(self.version)}
         return {"metadata": version, "items": list(self.slices.values())}
+
+
+def _line(document: Any) -> bytes:
+    return json.dumps(document).encode() + b"\n"
 
 
 def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
@@ -150,7 +168,7 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
                 server.gone = False
                 self._answer(410, {"message": "too old"})
             else:
-                self._stream()
+                self._stream(query)
 
         def _answer(self, status, document):
             body = json.dumps(document).encode()
@@ -159,13 +177,12 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        def _stream(self):
-            pieces: queue.Queue[Any] = queue.Queue()
+        def _stream(self, query):
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             self.wfile.flush()
-            server._streams.append(pieces)
+            pieces = server.open(int(query["resourceVersion"]))
             with contextlib.suppress(OSError):
                 while (piece := pieces.get()) is not None:
                     if piece is END:
