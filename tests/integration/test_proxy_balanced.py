@@ -71,7 +71,7 @@ async def test_killed_and_drained_endpoints_cost_no_request(backends):
         drained = two.await_exit()
 
     assert len(statuses) > 100
-    assert statuses == [200] * len(statuses)
+    assert set(statuses) == {200}
     assert retries > 0
     assert drained == 0
 
@@ -94,8 +94,8 @@ async def test_endpoint_that_hangs_is_left_and_comes_back(backends):
             while requests(one) < asked + 100:
                 again += await under_load(service, seconds=1.0)
 
-    assert hung == [200] * len(hung)
-    assert again == [200] * len(again)
+    assert set(hung) == {200}
+    assert set(again) == {200}
 
 
 async def test_five_hundred_clients_at_once_are_all_answered(backends):
@@ -107,7 +107,7 @@ async def test_five_hundred_clients_at_once_are_all_answered(backends):
         made = counted(service, "httpserver_proxy_connections_total", reused="false")
 
     assert len(statuses) >= 500
-    assert statuses == [200] * len(statuses)
+    assert set(statuses) == {200}
     assert made <= 1000
     assert reused > 0
 
