@@ -209,3 +209,19 @@ async def test_url_that_changes_is_followed(redis):
     await store.close()
 
     assert (elsewhere, here) == ((), (HERE,))
+
+
+async def test_lease_that_ended_is_not_read_while_others_last(redis):
+    """Nobody renews, nobody clears away: the store's clock decides what is read."""
+    store = store_at(redis.url)
+    other = Endpoint("10.0.0.2", 80)
+    await store.renew("shop", other, 30.0)
+    await store.renew("shop", HERE, 0.2)
+    before = await store.read("shop")
+    async with asyncio.timeout(10):
+        while len(found := await store.read("shop")) > 1:
+            await asyncio.sleep(0.02)
+    await store.close()
+
+    assert set(before) == {HERE, other}
+    assert found == (other,)
