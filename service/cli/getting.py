@@ -183,8 +183,8 @@ def _many(ask: "Ask", *, times: int, concurrency: int) -> int:
     summary = Summary(concurrency=min(concurrency, times))
     try:
         asyncio.run(repeat(ask, times=times, concurrency=concurrency, into=summary))
-    except* InvalidRequest as group:
-        raise typer.BadParameter(str(group.exceptions[0])) from None
+    except InvalidRequest as error:
+        raise typer.BadParameter(str(error)) from None
     finally:  # after Ctrl-C too: what was seen until then
         if summary.calls:
             write(summary.text())

@@ -1,6 +1,5 @@
 """The same call many times, and what came of all of them."""
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 
 from service.client.client import Client
 from service.client.errors import UpstreamError
+from service.concurrency.scope import task_scope
 from service.getting.asking import Ask, asking, client_for
 from service.top.words import duration_text, number_text
 
@@ -80,9 +80,9 @@ async def repeat(ask: Ask, *, times: int, concurrency: int, into: Summary) -> No
     began = time.perf_counter()
     turns = iter(range(times))
     try:
-        async with asyncio.TaskGroup() as group:
+        async with task_scope() as tasks:
             for _ in range(min(concurrency, times)):
-                group.create_task(_worker(client, ask, turns, into))
+                tasks.create_task(_worker(client, ask, turns, into))
     finally:
         into.seconds = time.perf_counter() - began
         await client.close()
