@@ -2,11 +2,10 @@
 A map in shards, each with a lock of its own.
 
 One lock around a map is what all its users wait for; with shards they wait only for
-those whose keys fall into the same one. Under CPython's global interpreter lock a
-`dict` needs no lock for a single look-up or store, and threads take turns anyway: there
-the shards pay only where something slow happens *under* the lock (`update` with a
-function that does I/O or hashes a large value, which release the interpreter). In a
-free-threaded build they pay for everything. docs/benchmarks.md has both.
+those whose keys fall into the same one. It pays where many threads want the lock at
+once, the more so where something slow happens under it that lets go of the interpreter.
+It does not pay for one thread, nor in place of a `dict` whose single look-ups and
+stores CPython makes whole anyway; docs/benchmarks.md has both.
 
 Source: the Sharding pattern of Titmus, "Cloud Native Go", chapter 4.
 """
