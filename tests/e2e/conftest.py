@@ -6,7 +6,8 @@ E2E_IMAGE names the image (httpserver:dev without), E2E_LOKI_IMAGE and
 E2E_PROMTAIL_IMAGE those of Loki and promtail (Docker Hub's without). Where something is
 missing the tests skip and say what; with E2E_REQUIRED=1 they fail instead.
 
-Twenty rollouts in a row take eight minutes: `make e2e PYTEST_ARGS='-m "e2e and soak"'`.
+Twenty rollouts in a row take eight minutes, the whole way of an alert takes four:
+`make e2e PYTEST_ARGS='-m "e2e and soak"'`.
 """
 
 import os

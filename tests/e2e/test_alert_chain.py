@@ -1,7 +1,8 @@
 """
 From failing requests to the mail and the phone, on the cluster, with nothing left out:
 the service, its rules, a Prometheus and an Alertmanager of the operator's with our
-configuration, the gateway, a mail server and a provider.
+configuration, the gateway, a mail server and a provider. It takes four minutes and is
+marked `soak`: its two halves are in test_alerts.py and test_notifications.py.
 """
 
 from collections.abc import Iterator
@@ -85,6 +86,7 @@ def world(watched, image, tmp_path_factory) -> World:
     return found
 
 
+@pytest.mark.soak
 def test_failing_requests_reach_mail_and_phone_and_so_does_their_end(world):
     """A text for each recipient when they begin to fail, one when they have ceased."""
     firing = f"FIRING critical {ALERT} {NAMESPACE}"
