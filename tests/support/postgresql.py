@@ -59,6 +59,19 @@ class PostgresqlServer:
         )  # fmt: skip
 
 
+def _start_first(server: PostgresqlServer) -> None:
+    """Start; on another port while somebody has taken the one that was free."""
+    for _ in range(3):
+        try:
+            server.start()
+        except subprocess.CalledProcessError:
+            server.port = _free_port()
+        else:
+            return
+    log = server.folder / "log"
+    raise AssertionError(log.read_text()[-2000:] if log.exists() else "no log")
+
+
 @contextmanager
 def postgresql_server() -> Iterator[PostgresqlServer | None]:
     """Run a server until the block ends; None where PostgreSQL is not installed."""
@@ -69,7 +82,7 @@ def postgresql_server() -> Iterator[PostgresqlServer | None]:
     if os.geteuid() == 0:
         shutil.chown(folder, _OTHER_USER)
     server = PostgresqlServer(folder)
-    server.start()
+    _start_first(server)
     try:
         yield server
     finally:
