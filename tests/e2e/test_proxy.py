@@ -22,6 +22,8 @@ import yaml
 from tests.support.cluster import forwarded, helm, installed_chart
 from tests.support.watched import burst_end, by_host, watched
 
+pytestmark = pytest.mark.soak  # it kills, cuts and waits for minutes
+
 NAMESPACE = "httpserver-proxying"
 TOKEN = "a-token-of-some-length"
 HEAD_LIMIT = 0.5
@@ -31,6 +33,9 @@ QUIET = 0.7
 SOON = 15.0
 """Seconds in which traffic must have left on whatever machine; two are what we want."""
 LIMIT = 90.0
+
+CUT = 'httpserver_proxy_failures_total{reason="cut",upstream="backend"}'
+EJECTED = 'httpserver_discovery_ejections_total{service="backend"}'
 
 FRONT = {
     "replicas": 1,
@@ -117,15 +122,14 @@ def front(image, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def cuts(front):
-    """What gives the number of attempts that were cut so far."""
+def counted(front):
+    """What gives a counter of the proxy, by its name and labels."""
     ns, _ = front
-    line = 'httpserver_proxy_failures_total{reason="cut",upstream="backend"}'
     with forwarded(ns, f"pod/{names(ns, 'httpserver')[0]}", 9090) as port:
 
-        def count():
+        def count(series):
             text = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
-            found = [each for each in text.splitlines() if each.startswith(line)]
+            found = [each for each in text.splitlines() if each.startswith(series)]
             return float(found[0].split()[-1]) if found else 0.0
 
         yield count
@@ -187,12 +191,15 @@ def lost(load):
     return sum(each.lost_calls for each in load.samples)
 
 
-async def test_slow_pod_loses_its_traffic_until_it_is_well(front, record_property):
+async def test_slow_pod_loses_its_traffic_until_it_is_well(
+    front, counted, record_property
+):
     """No GET fails; only those that met the pod before it was left out are late."""
     ns, url = front
     pods = names(ns, "backend")
     async with loads(url) as (proxied, called):
         await until_shared(proxied, pods)
+        before = counted(EJECTED)
         with control(ns, pods[0]) as pod:
             fault = {"delay": {"distribution": "fixed", "seconds": SLOW}}
             began = time.monotonic()
@@ -216,39 +223,40 @@ async def test_slow_pod_loses_its_traffic_until_it_is_well(front, record_propert
     assert proxied.failed == {}
     waited_out = [each for each in proxied.since(slow) if each.began < healed - SLOW]
     assert by_host(waited_out)[pods[0]] == 0
+    assert counted(EJECTED) > before
     assert left < SOON
     assert 0 < len(late) < len(during) / 4
     assert set(answers(called)) <= {"200", "502"}
     assert answers(called)["200"] > 10 * answers(called).get("502", 0)
 
 
-async def moments_of(cuts, seconds):
-    """Return when, within so many seconds, further attempts were cut."""
-    seen, moments = await asyncio.to_thread(cuts), []
+async def moments_of(count, seconds):
+    """Return when, within so many seconds, a counter grew."""
+    seen, moments = await asyncio.to_thread(count), []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         await asyncio.sleep(0.05)
-        count = await asyncio.to_thread(cuts)
-        if count > seen:
+        now = await asyncio.to_thread(count)
+        if now > seen:
             moments.append(time.monotonic())
-        seen = count
+        seen = now
     return moments
 
 
 async def test_pod_that_cuts_loses_its_traffic_until_it_is_well(
-    front, cuts, record_property
+    front, counted, record_property
 ):
     """No GET fails, though connections break after the pod took the requests."""
     ns, url = front
     pods = names(ns, "backend")
     async with loads(url) as (proxied, called):
         await until_shared(proxied, pods)
-        before = cuts()
+        before = counted(CUT)
         with control(ns, pods[1]) as pod:
             began = time.monotonic()
             fault = {"abort": True, "expires_in": 120}
             pod.post("/faults", json=fault).raise_for_status()
-            moments = await moments_of(cuts, 8)
+            moments = await moments_of(lambda: counted(CUT), 8)
             healed = time.monotonic()
             pod.delete("/faults").raise_for_status()
         await until_shared(proxied, pods)
@@ -256,7 +264,7 @@ async def test_pod_that_cuts_loses_its_traffic_until_it_is_well(
     during = [each for each in proxied.since(began) if each.began < healed]
     end = burst_end(moments, quiet=QUIET)
     left = end - began if end else 0.0
-    cut = cuts() - before
+    cut = int(counted(CUT) - before)
     told(
         record_property, "cut", left=left, cut=cut, of=len(during),
         slowest=max(each.seconds for each in during), returned=returned,
