@@ -7,7 +7,7 @@ from service.errors import Unavailable, retry_after
 from service.overload.heartbeat import Heartbeat
 from service.overload.refusals import Refused
 from service.resilience.adaptive_limit import AdaptiveLimit, Bounds
-from service.resilience.load_shedder import LoadShedder, ShedClass
+from service.resilience.load_shedding import LoadShedder, ShedClass
 from service.server.application import Filter
 from service.server.around import Around
 from service.server.context import RequestContext

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.resilience.adaptive_limit import UNLIMITED, AdaptiveLimit, Bounds
-from service.resilience.load_shedder import LoadShedder, ShedClass
+from service.resilience.load_shedding import LoadShedder, ShedClass
 
 CLASSES = {
     "low": ShedClass(share=0.5, patience=1),
