@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 UV = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak lint format e2e image bench scan audit sbom lock docs clean
+.PHONY: help run test soak lint format e2e image bench scan audit sbom lock docs proto clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ docs: $(VENV)/.dev ## write anew what is made from code: docs, example and chart
 	$(BIN)/python -m tools.chart_schema
 	$(BIN)/python -m tools.alert_rules
 	$(BIN)/python -m tools.dashboards
+
+proto: $(VENV)/.dev ## write the Python code of the gRPC API anew, from proto/
+	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m tools.proto
 
 lock: $(VENV)/.dev ## compile requirements/*.txt anew
 	$(UV) pyproject.toml -o requirements/runtime.txt

@@ -59,6 +59,7 @@ FEATURES = (
     "service.sms",
     "service.proxy",
     "service.phonebook",
+    "service.log_service",
     "service.web",
 )
 """Packages whose function `feature` adds to the service, in this order."""

@@ -19,6 +19,7 @@ from service.settings.features import (
     SmsSettings,
 )
 from service.settings.fields import LogLevel, Section, is_live
+from service.settings.log_service import LogServiceSettings
 from service.settings.observability import (
     LogSettings,
     MetricsSettings,
@@ -57,6 +58,7 @@ __all__ = [
     "FlagRule",
     "FlagSettings",
     "LogLevel",
+    "LogServiceSettings",
     "LogSettings",
     "LoginSettings",
     "MetricsSettings",
@@ -97,11 +99,19 @@ class Settings(Section):
     sms: SmsSettings = SmsSettings()
     proxy: ProxySettings = ProxySettings()
     phonebook: PhonebookSettings = PhonebookSettings()
+    log_service: LogServiceSettings = LogServiceSettings()
     flags: FlagSettings = FlagSettings()
 
     @model_validator(mode="after")
     def _gateway_has_its_port(self) -> Self:
         if self.sms.enabled and not self.server.admin.enabled:
             msg = "sms.enabled needs server.admin.enabled"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _log_has_one_writer(self) -> Self:
+        if self.log_service.enabled and self.server.workers > 1:
+            msg = "log_service.enabled needs server.workers: 1"
             raise ValueError(msg)
         return self
