@@ -6,11 +6,13 @@ Source: Nygard, "Release It!", 2007; the bulkhead of a ship keeps the water of o
 compartment from the next.
 """
 
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
 from typing_extensions import override
 
+from service.resilience.events import Event, Observe, ignore
 from service.resilience.guarding import Guard
 
 __all__ = ["Bulkhead", "BulkheadFull"]
@@ -28,6 +30,8 @@ class Bulkhead(Guard):
     Args:
         limit: Most that may be in flight, >= 1; it may be changed at any time, and what
             is in flight stays.
+        name: What has the room, for events.
+        observe: Told of `full` when a block or a decorated call is refused.
 
     Attributes:
         limit: The same.
@@ -37,27 +41,34 @@ class Bulkhead(Guard):
         BulkheadFull: On entering, when there is no room.
 
     Concurrency:
-        For one thread, such as an event loop: nothing waits, nothing is queued.
+        Any thread; nothing waits, nothing is queued.
     """
 
-    __slots__ = ("in_flight", "limit")
+    __slots__ = ("_lock", "_name", "_observe", "in_flight", "limit")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(
+        self, limit: int, *, name: str = "", observe: Observe = ignore
+    ) -> None:
         if limit < 1:
             raise ValueError("limit must be at least 1")
         self.limit = limit
         self.in_flight = 0
+        self._name = name
+        self._observe = observe
+        self._lock = Lock()
 
     def try_enter(self) -> bool:
         """Take room and return True, unless there is none: call `leave` when done."""
-        if self.in_flight >= self.limit:
-            return False
-        self.in_flight += 1
-        return True
+        with self._lock:
+            if self.in_flight >= self.limit:
+                return False
+            self.in_flight += 1
+            return True
 
     def leave(self) -> None:
         """Give the room back."""
-        self.in_flight -= 1
+        with self._lock:
+            self.in_flight -= 1
 
     @override
     def guarded(self) -> Self:
@@ -66,6 +77,7 @@ class Bulkhead(Guard):
 
     def __enter__(self) -> Self:
         if not self.try_enter():
+            self._observe(Event("bulkhead", self._name, "full", {"limit": self.limit}))
             raise BulkheadFull
         return self
 

@@ -4,21 +4,39 @@ Fallback: what to answer when the call fails.
     @Fallback(lambda error: [])
     async def recommendations(): ...
 
+    with fallback.block() as held:
+        held.value = recommended_plainly()
+    show(held.value)
+
 Only for what the user can do without: a fallback for what matters hides an outage.
 """
 
+import contextlib
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from service.resilience.events import Event, Observe, ignore
 
-__all__ = ["Fallback"]
+__all__ = ["Fallback", "Held"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+
+
+class Held(Generic[T]):
+    """
+    What a block came to.
+
+    Attributes:
+        value: What the block has set, or the fallback's answer.
+    """
+
+    __slots__ = ("value",)
+
+    value: T
 
 
 def _any_error(_error: Exception) -> bool:
@@ -80,6 +98,15 @@ class Fallback(Generic[T]):
             return await function(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - `on` decides which
             return self._instead(error)
+
+    @contextlib.contextmanager
+    def block(self) -> Iterator[Held[T]]:
+        """Give what the block sets its value in; a failure of it sets the answer."""
+        held: Held[T] = Held()
+        try:
+            yield held
+        except Exception as error:  # noqa: BLE001 - `on` decides which
+            held.value = self._instead(error)
 
     def _instead(self, error: Exception) -> T:
         if not self._on(error):

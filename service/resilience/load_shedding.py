@@ -7,20 +7,42 @@ the request itself waited so long that its client may be gone? The second one ke
 queue short where the limit can't: work that never lets go of the event loop is never in
 flight more than once.
 
+    with shedder.guard("low"): ...         a block, a decorator, or `call`; or `Shed`
+    shedder.enter(…), shedder.leave()       for who counts waiting times itself
+
 Source: priority classes and the queueing time of the request itself as in DAGOR (2018);
 shedding by waiting time under overload alone as in CoDel (RFC 8289) and its form for
 servers (Maurer, "Fail at Scale", ACM Queue 13/8, 2015).
 """
 
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Literal, NamedTuple, Self
+
+from typing_extensions import override
 
 from service.resilience.adaptive_limit import AdaptiveLimit
+from service.resilience.events import Event, Observe, ignore
+from service.resilience.guarding import Guard
 
-__all__ = ["LoadShedder", "Reason", "ShedClass"]
+__all__ = ["LoadShedder", "Reason", "Shed", "ShedClass", "ShedGuard"]
 
 Reason = Literal["in_flight", "delay"]
 """Why something was shed: no room for it, or it had waited too long."""
+
+
+class Shed(Exception):
+    """
+    The call was not made: there is more to do than can be done.
+
+    Attributes:
+        reason: Why it was this one.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(f"shed: {reason}")
+        self.reason: Reason = reason
 
 
 class ShedClass(NamedTuple):
@@ -88,3 +110,72 @@ class LoadShedder:
     def leave(self) -> None:
         """Tell that something is done."""
         self.in_flight -= 1
+
+    def guard(
+        self,
+        kind: str,
+        *,
+        waited: Callable[[], float] = lambda: 0.0,
+        observe: Observe = ignore,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> "ShedGuard":
+        """
+        Return the guard of calls of one class.
+
+        Args:
+            kind: Name of the class.
+            waited: Gives the seconds that a call has waited until now.
+            observe: Told of `shed`.
+            clock: Gives the time in seconds; it must not go backwards.
+        """
+        return ShedGuard(self, kind, waited=waited, observe=observe, clock=clock)
+
+
+class ShedGuard(Guard):
+    """
+    Calls of one class, let in or shed; `LoadShedder.guard` makes it.
+
+    Raises:
+        Shed: On entering, in place of the call.
+
+    Concurrency:
+        For the shedder's thread, any number of calls at once.
+    """
+
+    __slots__ = ("_clock", "_kind", "_observe", "_shedder", "_waited")
+
+    def __init__(
+        self,
+        shedder: LoadShedder,
+        kind: str,
+        *,
+        waited: Callable[[], float],
+        observe: Observe,
+        clock: Callable[[], float],
+    ) -> None:
+        self._shedder = shedder
+        self._kind = kind
+        self._waited = waited
+        self._observe = observe
+        self._clock = clock
+
+    @override
+    def guarded(self) -> Self:
+        """Return the block around one call, which is the guard itself."""
+        return self
+
+    def __enter__(self) -> Self:
+        reason = self._shedder.enter(self._kind, self._waited(), self._clock())
+        if reason is not None:
+            told = {"reason": reason}
+            self._observe(Event("load_shedding", self._kind, "shed", told))
+            raise Shed(reason)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._shedder.leave()

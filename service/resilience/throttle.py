@@ -1,5 +1,9 @@
 """
-Rate limits: a token bucket, and one bucket per key with bounded memory.
+Rate limits: a token bucket, calls guarded by one, and one bucket per key with bounded
+memory.
+
+    @Throttle("provider", capacity=10, refill_rate=2)
+    async def send(): ...           refused with `Throttled` when there is no token
 
 A bucket holds tokens up to its capacity and gains them at a steady rate; each call
 takes some. A burst up to the capacity passes at once, and in any window of *t* seconds
@@ -16,9 +20,23 @@ algorithm" (https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm)
 import math
 import time
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from threading import Lock
+from types import TracebackType
+from typing import NamedTuple, Self
 
-__all__ = ["Allowance", "KeyedThrottle", "TokenBucket", "allowance"]
+from typing_extensions import override
+
+from service.resilience.events import Event, Observe, ignore
+from service.resilience.guarding import Guard
+
+__all__ = [
+    "Allowance",
+    "KeyedThrottle",
+    "Throttle",
+    "Throttled",
+    "TokenBucket",
+    "allowance",
+]
 
 _ROUNDING = 1e-6
 """Tokens by which a sum of fractions may miss what it should be."""
@@ -114,6 +132,80 @@ class TokenBucket:
         gained = (now - self._updated) * self.refill_rate
         self._tokens = min(self.capacity, self._tokens + gained)
         self._updated = now
+
+
+class Throttled(Exception):
+    """
+    The call was not made: there have been enough of late.
+
+    Attributes:
+        retry_after: Seconds until one could be made.
+    """
+
+    def __init__(self, name: str, retry_after: float) -> None:
+        super().__init__(f"too many calls of {name}" if name else "too many calls")
+        self.retry_after = retry_after
+
+
+class Throttle(Guard):
+    """
+    Lets calls pass as a token bucket grants them: `with throttle: …`, a decorator, or
+    `call`. A call that is cancelled or fails has had its token.
+
+    Args:
+        name: What is throttled, for errors and events.
+        capacity: Calls that may come at once, >= 1.
+        refill_rate: Calls per second that may come for ever, > 0.
+        observe: Told of `refused`.
+        clock: Gives the time in seconds; it must not go backwards.
+
+    Raises:
+        ValueError: *capacity* is below 1 or *refill_rate* not above 0.
+        Throttled: On entering, when no token is there.
+
+    Concurrency:
+        Any thread; nothing waits.
+    """
+
+    __slots__ = ("_bucket", "_lock", "_name", "_observe")
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        capacity: float,
+        refill_rate: float,
+        observe: Observe = ignore,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if capacity < 1:
+            raise ValueError("capacity must be at least 1")
+        self._name = name
+        self._bucket = TokenBucket(capacity, refill_rate, clock)
+        self._observe = observe
+        self._lock = Lock()
+
+    @override
+    def guarded(self) -> Self:
+        """Return the block around one call, which is the throttle itself."""
+        return self
+
+    def __enter__(self) -> Self:
+        with self._lock:
+            wait = self._bucket.try_acquire()
+        if wait > 0.0:
+            told = {"retry_after": wait}
+            self._observe(Event("throttle", self._name, "refused", told))
+            raise Throttled(self._name, wait)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave: a token is never given back."""
 
 
 class KeyedThrottle:

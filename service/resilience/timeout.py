@@ -21,6 +21,8 @@ from functools import partial, wraps
 from types import TracebackType
 from typing import Any, TypeVar
 
+from service.resilience.events import Event, Observe, ignore
+
 __all__ = ["DeadlineExceeded", "remaining", "timeout", "with_timeout"]
 
 T = TypeVar("T")
@@ -35,15 +37,23 @@ class DeadlineExceeded(TimeoutError):
 def remaining() -> float | None:
     """Return the seconds until the deadline, 0.0 when it is over, None without one."""
     block = _INNERMOST.get()
-    return None if block is None else max(0.0, block.deadline - time.monotonic())
+    return None if block is None else max(0.0, block.deadline - block.clock())
 
 
 class timeout:  # noqa: N801 - used as a word, as asyncio's own
     """
     Cut the block when *seconds* are over, or the deadline that it is inside of.
 
+    Args:
+        seconds: How long it may take.
+        name: What is bounded, for events.
+        observe: Told of `expired`.
+        clock: Gives the time of `deadline`; that of the deadline around it without, or
+            the monotonic one. The loop's own clock cuts.
+
     Attributes:
-        deadline: When that is, by the monotonic clock.
+        deadline: When that is, by the clock.
+        clock: The same.
 
     Raises:
         DeadlineExceeded: On leaving: it was cut.
@@ -53,15 +63,36 @@ class timeout:  # noqa: N801 - used as a word, as asyncio's own
         cut themselves: the block has to wait for them.
     """
 
-    __slots__ = ("_allowed", "_outer", "_scope", "_token", "deadline")
+    __slots__ = (
+        "_allowed",
+        "_name",
+        "_observe",
+        "_outer",
+        "_scope",
+        "_token",
+        "clock",
+        "deadline",
+    )
 
-    def __init__(self, seconds: float) -> None:
+    clock: Callable[[], float]
+
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        name: str = "",
+        observe: Observe = ignore,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        outer = self._outer = _INNERMOST.get()
         left = remaining()
         self._allowed = seconds if left is None else min(seconds, left)
-        self._outer = _INNERMOST.get()
+        self._name = name
+        self._observe = observe
+        self.clock = clock or (time.monotonic if outer is None else outer.clock)
 
     async def __aenter__(self) -> None:
-        self.deadline = time.monotonic() + self._allowed
+        self.deadline = self.clock() + self._allowed
         self._token = _INNERMOST.set(self)
         self._scope = asyncio.timeout(self._allowed)
         await self._scope.__aenter__()
@@ -83,6 +114,9 @@ class timeout:  # noqa: N801 - used as a word, as asyncio's own
         outer = self._outer
         if isinstance(error, asyncio.CancelledError) and outer and outer.expired:
             raise self._exceeded() from error
+        # a block within was the first to notice
+        if isinstance(error, DeadlineExceeded) and self.clock() >= self.deadline:
+            self._tell()
 
     @property
     def expired(self) -> bool:
@@ -92,17 +126,27 @@ class timeout:  # noqa: N801 - used as a word, as asyncio's own
         )
 
     def _exceeded(self) -> DeadlineExceeded:
+        self._tell()
         return DeadlineExceeded(f"not done within {self._allowed:g} s")
+
+    def _tell(self) -> None:
+        told = {"seconds": self._allowed}
+        self._observe(Event("timeout", self._name, "expired", told))
 
 
 def with_timeout(
-    seconds: float,
+    seconds: float, *, name: str = "", observe: Observe = ignore
 ) -> Callable[[Callable[..., Awaitable[T] | T]], Callable[..., Awaitable[T]]]:
     """
     Return a decorator that cuts calls after *seconds*.
 
     A plain function runs in a thread and the decorated one is awaited: nobody can stop
     the thread, so what it returns too late is thrown away.
+
+    Args:
+        seconds: How long a call may take.
+        name: What is bounded, for events.
+        observe: Told of `expired`.
     """
 
     def decorate(
@@ -116,7 +160,7 @@ def with_timeout(
 
         @wraps(function)
         async def limited(*args: Any, **kwargs: Any) -> Any:
-            async with timeout(seconds):
+            async with timeout(seconds, name=name, observe=observe):
                 return await call(*args, **kwargs)
 
         return limited

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -88,3 +89,46 @@ async def test_decorated_functions_share_the_room():
     assert bulkhead.in_flight == 0
     with pytest.raises(BulkheadFull):
         await bulkhead.call(outer)
+
+
+def test_threads_never_find_more_room_than_there_is():
+    """Counting is safe for them, too."""
+    bulkhead = Bulkhead(3)
+    most = []
+
+    def work(_number):
+        with contextlib.suppress(BulkheadFull), bulkhead:
+            most.append(bulkhead.in_flight)
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(work, range(5000)))
+
+    assert max(most) <= 3
+    assert bulkhead.in_flight == 0
+
+
+async def test_refusal_is_told():
+    """With the limit."""
+    events = []
+    bulkhead = Bulkhead(1, name="reports", observe=events.append)
+    with bulkhead, contextlib.suppress(BulkheadFull), bulkhead:
+        pytest.fail("let in")
+
+    [event] = events
+    assert (event.pattern, event.name, event.event) == ("bulkhead", "reports", "full")
+    assert event.fields == {"limit": 1}
+
+
+async def test_a_thousand_cancelled_tasks_leave_all_room():
+    """Cancelling takes nothing along."""
+    bulkhead = Bulkhead(1000)
+    calls = [
+        asyncio.create_task(bulkhead.call(asyncio.sleep, 3600)) for _ in range(1000)
+    ]
+    await asyncio.sleep(0)
+    assert bulkhead.in_flight == 1000
+    for each in calls:
+        each.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+    assert bulkhead.in_flight == 0

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from service.resilience.hedge import Hedge
+from tests.support.virtual_time import in_virtual_time
 
 
 class Peer:
@@ -105,4 +106,22 @@ async def test_cancelling_cancels_every_call(peer):
 
     assert asking.cancelled()
     assert sorted(peer.cancelled) == [0, 1]
+    assert len(asyncio.all_tasks()) == 1
+
+
+@in_virtual_time
+async def test_a_thousand_late_calls_are_asked_again_and_leave_no_task():
+    """Each answers by its second call, ten seconds after the first."""
+    loop, tries = asyncio.get_running_loop(), []
+
+    async def ask():
+        tries.append(loop.time())
+        await asyncio.sleep(3600 if tries[-1] < 10 else 5)
+        return loop.time()
+
+    hedge = Hedge(10)
+    found = await asyncio.gather(*(hedge.call(ask) for _ in range(1000)))
+
+    assert set(found) == {15}
+    assert len(tries) == 2000
     assert len(asyncio.all_tasks()) == 1

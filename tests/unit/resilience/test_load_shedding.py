@@ -1,11 +1,14 @@
 """What is shed and what is let in, on a time line that the test draws."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.resilience.adaptive_limit import UNLIMITED, AdaptiveLimit, Bounds
-from service.resilience.load_shedding import LoadShedder, ShedClass
+from service.resilience.load_shedding import LoadShedder, Shed, ShedClass
+from tests.support.clock import Clock
 
 CLASSES = {
     "low": ShedClass(share=0.5, patience=1),
@@ -208,3 +211,56 @@ def test_without_overload_nobody_is_shed_for_having_waited():
     shed = shedder()
 
     assert shed.enter("low", 3.0, 1.0) is None
+
+
+async def test_guarded_calls_are_let_in_or_shed():
+    """As a block, a decorator of both kinds of function, and one call."""
+    shed, events = shedder(most=1), []
+    guard = shed.guard("low", observe=events.append, clock=Clock())
+
+    @guard
+    async def outer():
+        return inner()
+
+    @guard
+    def inner():
+        return "let in"
+
+    assert inner() == "let in"
+    with pytest.raises(Shed) as refused:
+        await outer()
+    with guard, pytest.raises(Shed):
+        await guard.call(outer)
+
+    assert refused.value.reason == "in_flight"
+    assert shed.in_flight == 0
+    assert {(each.event, each.name) for each in events} == {("shed", "low")}
+    assert events[0].fields == {"reason": "in_flight"}
+
+
+async def test_guard_asks_how_long_a_call_has_waited():
+    """Under overload who has waited too long is shed."""
+    shed, clock = shedder(), Clock()
+    while not shed.limit.overloaded:
+        clock.now += 0.1
+        shed.limit.observe(0.3, in_flight=0, now=clock.now)
+    guard = shed.guard("low", waited=lambda: 0.2, clock=clock)
+
+    with pytest.raises(Shed, match="delay"), guard:
+        pytest.fail("let in")
+
+
+async def test_a_thousand_tasks_of_which_half_are_cancelled_leave_no_trace():
+    """Whoever is in takes room, and gives it back in any case."""
+    shed = shedder(most=100)
+    guard = shed.guard("high", clock=Clock())
+    calls = [asyncio.create_task(guard.call(asyncio.sleep, 3600)) for _ in range(1000)]
+    await asyncio.sleep(0)
+    most = shed.in_flight
+    for each in calls:
+        each.cancel()
+    found = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert most == 100
+    assert sum(isinstance(each, Shed) for each in found) == 900
+    assert shed.in_flight == 0

@@ -55,6 +55,37 @@ async def test_fallback_answers_in_place_of_a_failure():
     assert [each.event for each in events] == ["used", "used"]
 
 
+async def test_block_with_a_fallback_has_a_value_in_any_case():
+    """Its own, or the answer; what it is not for comes out, and so does leaving."""
+    fallback = Fallback(lambda _error: 0, on=lambda error: isinstance(error, OSError))
+    with fallback.block() as good:
+        good.value = 1
+    with fallback.block() as bad:
+        raise OSError
+    with pytest.raises(KeyError), fallback.block():
+        raise KeyError
+    with pytest.raises(asyncio.CancelledError), fallback.block():
+        raise asyncio.CancelledError
+
+    assert (good.value, bad.value) == (1, 0)
+
+
+async def test_a_thousand_failures_each_have_their_own_answer():
+    """And a cancelled call has none."""
+
+    @Fallback(str)
+    async def fail(number):
+        await asyncio.sleep(0)
+        raise ValueError(number)
+
+    calls = [asyncio.create_task(fail(number)) for number in range(1000)]
+    calls[0].cancel()
+    await asyncio.wait(calls)
+
+    assert calls[0].cancelled()
+    assert [each.result() for each in calls[1:]] == list(map(str, range(1, 1000)))
+
+
 async def test_empty_policy_is_the_call_itself():
     """What is left out costs nothing and changes nothing."""
     assert await Policy().call(Peer().ask) == "answer"

@@ -1,20 +1,21 @@
 """Token buckets by a clock that the test turns."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.resilience.throttle import KeyedThrottle, TokenBucket
-
-
-class Clock:
-    """A clock that stands still until it is told otherwise."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
+from service.resilience.backoff import Backoff
+from service.resilience.retry import Retry
+from service.resilience.throttle import (
+    KeyedThrottle,
+    Throttle,
+    Throttled,
+    TokenBucket,
+)
+from tests.support.clock import Clock
 
 
 def test_full_bucket_grants_its_capacity_at_once():
@@ -231,3 +232,92 @@ def test_throttle_without_memory_is_refused():
     """A throttle that remembers no key would limit nothing."""
     with pytest.raises(ValueError, match="max_keys"):
         KeyedThrottle(lambda: (1, 1), max_keys=0)
+
+
+async def test_guarded_calls_pass_as_tokens_come():
+    """As a decorator of both kinds of function, as a block, and as one call."""
+    clock, events = Clock(), []
+    throttle = Throttle(
+        "mail", capacity=4, refill_rate=2, observe=events.append, clock=clock
+    )
+
+    @throttle
+    async def send():
+        return "sent"
+
+    @throttle
+    def send_plainly():
+        return "sent plainly"
+
+    with throttle:
+        found = [await send(), send_plainly(), await throttle.call(asyncio.sleep, 0)]
+    with pytest.raises(Throttled, match="too many calls of mail") as refused:
+        await send()
+
+    assert found == ["sent", "sent plainly", None]
+    assert refused.value.retry_after == 0.5
+    assert [each.event for each in events] == ["refused"]
+    assert events[0].fields == {"retry_after": 0.5}
+
+
+async def test_retry_waits_as_long_as_a_throttle_says():
+    """What was refused says when to come again."""
+    clock = Clock()
+    throttle = Throttle(capacity=1, refill_rate=0.25, clock=clock)
+
+    async def sleep(seconds):
+        clock.now += seconds
+
+    retry = Retry(
+        retry_on=lambda error: isinstance(error, Throttled),
+        backoff=Backoff(first=0.1, jitter="none"),
+        sleep=sleep,
+    )
+
+    @retry
+    @throttle
+    async def send():
+        return clock.now
+
+    assert [await send() - 1000 for _ in range(3)] == [0, 4, 8]
+
+
+async def test_cancelled_call_has_had_its_token():
+    """What was begun was begun."""
+    throttle = Throttle(capacity=1, refill_rate=1, clock=Clock())
+    call = asyncio.create_task(throttle.call(asyncio.sleep, 3600))
+    await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.wait([call])
+
+    with pytest.raises(Throttled), throttle:
+        pytest.fail("let in")
+
+
+def test_threads_and_a_thousand_tasks_get_no_more_than_the_tokens():
+    """However many ask at once."""
+    throttle = Throttle(capacity=100, refill_rate=1, clock=Clock())
+
+    def ask(_number):
+        try:
+            with throttle:
+                return 1
+        except Throttled:
+            return 0
+
+    async def tasks():
+        async def one(number):
+            return ask(number)
+
+        return sum(await asyncio.gather(*map(one, range(1000))))
+
+    with ThreadPoolExecutor(8) as threads:
+        granted = sum(threads.map(ask, range(60)))
+
+    assert granted + asyncio.run(tasks()) == 100
+
+
+def test_throttle_that_could_never_grant_is_refused():
+    """Less than one call is none."""
+    with pytest.raises(ValueError, match="at least 1"):
+        Throttle(capacity=0.5, refill_rate=1)

@@ -11,6 +11,7 @@ from service.resilience.timeout import (
     timeout,
     with_timeout,
 )
+from tests.support.virtual_time import in_virtual_time
 
 
 async def forever():
@@ -131,3 +132,27 @@ async def test_a_thousand_tasks_have_deadlines_of_their_own():
 
     assert all(isinstance(each, DeadlineExceeded) for each in found[:500])
     assert all(50 < each < 60 for each in found[500:])
+
+
+@in_virtual_time
+async def test_deadline_keeps_to_the_clock_that_it_is_given():
+    """An hour passes in a moment, for callees too."""
+    clock = asyncio.get_running_loop().time
+    events, seen = [], []
+
+    async def report():
+        async with timeout(3600, name="report", observe=events.append, clock=clock):
+            await asyncio.sleep(3000)
+            seen.append(remaining())
+            async with timeout(60_000):
+                await asyncio.sleep(500)
+                seen.append(remaining())
+                await forever()
+
+    with pytest.raises(DeadlineExceeded):
+        await report()
+
+    assert seen == [600, 100]
+    [event] = events
+    assert (event.pattern, event.name, event.event) == ("timeout", "report", "expired")
+    assert event.fields == {"seconds": 3600}
