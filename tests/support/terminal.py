@@ -10,7 +10,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 __all__ = ["Terminal", "on_terminal"]
 
@@ -51,6 +51,16 @@ class Terminal:
             assert part is not None, f"ended before {text!r}: {self.shown!r}"
             came += part
         return came
+
+    def await_frame(self, last: str, wanted: Callable[[str], bool]) -> str:
+        """Read until a whole frame, which ends with *last*, is as *wanted*.
+
+        A frame that was under way when a key or a new size came is let pass.
+        """
+        end = time.monotonic() + LIMIT
+        while not wanted(frame := self.await_text(last)):
+            assert time.monotonic() < end, f"still shown: {frame!r}"
+        return frame
 
     def await_exit(self) -> int:
         """Read until the command ends; return its exit code."""
