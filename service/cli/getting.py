@@ -9,6 +9,16 @@ import typer
 
 from service.cli.batch import PushgatewayOption, measured
 from service.cli.output import complain, write, write_bytes
+from service.cli.remote import (
+    CaOption,
+    HostOption,
+    InsecureOption,
+    ResolveOption,
+    TimeOutOption,
+    check,
+    read_address,
+    read_header,
+)
 
 if TYPE_CHECKING:
     from service.getting.asking import Ask
@@ -69,15 +79,7 @@ def get(
     follow: Annotated[
         bool, typer.Option("--follow", help="Follow redirects, at most 10.")
     ] = False,
-    time_out: Annotated[
-        float,
-        typer.Option(
-            metavar="SECONDS",
-            min=0.001,
-            max=3600,
-            help="To connect, until the answer begins, and of silence in it.",
-        ),
-    ] = 30.0,
+    time_out: TimeOutOption = 30.0,
     retries: Annotated[
         int,
         typer.Option(
@@ -100,25 +102,10 @@ def get(
         int,
         typer.Option(metavar="N", min=1, max=10_000, help="Calls at a time."),
     ] = 1,
-    ca: Annotated[
-        Path | None,
-        typer.Option(
-            "--ca",
-            metavar="FILE",
-            help="Authorities that vouch for an https URL, PEM. Without: the system's.",
-        ),
-    ] = None,
-    host: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Ask for this host, in the head and in TLS."),
-    ] = None,
-    resolve: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOST:PORT:ADDRESS",
-            help="Connect to the address where the name is asked for; may be repeated.",
-        ),
-    ] = None,
+    ca: CaOption = None,
+    insecure: InsecureOption = False,
+    host: HostOption = None,
+    resolve: ResolveOption = None,
     pushgateway: PushgatewayOption = None,
 ) -> None:
     """
@@ -134,7 +121,7 @@ def get(
         raise typer.BadParameter("--continue needs --output")
     if repeat > 1 and (output or include or timing):
         raise typer.BadParameter("--repeat shows a summary and nothing else")
-    headers, content = _body(data, json, [_header(each) for each in header or ()])
+    headers, content = _body(data, json, [read_header(each) for each in header or ()])
     ask = Ask(
         method=(method or ("GET" if content is None else "POST")).upper(),
         url=url if "://" in url else f"http://{url}",
@@ -144,10 +131,11 @@ def get(
         retries=retries,
         follow=follow,
         host=host,
-        addresses=dict(_address(each) for each in resolve or ()),
+        addresses=dict(read_address(each) for each in resolve or ()),
         ca=ca,
+        insecure=insecure,
     )
-    _check(ask)
+    check(ask)
     with measured("get", pushgateway):
         if repeat > 1:
             code = _many(ask, times=repeat, concurrency=concurrency)
@@ -191,24 +179,6 @@ def _many(ask: "Ask", *, times: int, concurrency: int) -> int:
     return code_of(summary)
 
 
-def _check(ask: "Ask") -> None:
-    """Refuse what can't be asked for, before anything is sent."""
-    import ssl
-
-    from service.client.errors import InvalidRequest
-    from service.client.targets import target_of
-
-    try:
-        if target_of(ask.url).discovered:
-            raise typer.BadParameter("there is no discovery here; name a host")
-        if ask.ca is not None:
-            ssl.create_default_context(cafile=ask.ca)
-    except InvalidRequest as error:
-        raise typer.BadParameter(str(error)) from None
-    except OSError as error:
-        raise typer.BadParameter(f"--ca {ask.ca}: {error}") from None
-
-
 def _body(
     data: str | None, json: str | None, headers: list[tuple[str, str]]
 ) -> tuple[list[tuple[str, str]], bytes | None]:
@@ -232,18 +202,3 @@ def _content(text: str) -> bytes:
         return Path(text[1:]).read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{text[1:]}: {error.strerror}") from None
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise typer.BadParameter(f"{text!r} is no header: NAME: VALUE")
-    return name.strip(), value.strip()
-
-
-def _address(text: str) -> tuple[tuple[str, int], str]:
-    host, _, rest = text.partition(":")
-    port, _, address = rest.partition(":")
-    if not (host and address and port.isascii() and port.isdigit()):
-        raise typer.BadParameter(f"{text!r} is not HOST:PORT:ADDRESS")
-    return (host.lower(), int(port)), address.strip("[]")

@@ -20,6 +20,11 @@ CONFIG_VARIABLE = "HTTPSERVER_CONFIG"
 SECRETS_VARIABLE = "HTTPSERVER_SECRETS_DIR"
 """Variable that names the secrets folder."""
 
+_OF_COMMANDS = frozenset(
+    {"HTTPSERVER_PUSHGATEWAY", "HTTPSERVER_TOKEN", "HTTPSERVER_URL"}
+)
+"""Variables that stand for options of commands, and are no settings."""
+
 _SERVICE_LINK = re.compile(
     r"HTTPSERVER_(\w+_)?SERVICE_(HOST|PORT(_\w+)?)"
     r"|HTTPSERVER_(\w+_)?PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)"
@@ -48,6 +53,8 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
         place = f"env:{name}"
         if name in by_name:
             layer.give_text(by_name[name], environ[name], place=place)
+        elif name in _OF_COMMANDS:
+            continue
         elif name in {CONFIG_VARIABLE, SECRETS_VARIABLE}:
             if not environ[name]:
                 layer.problems.append(Problem(place=place, reason="is empty"))

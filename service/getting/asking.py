@@ -13,7 +13,7 @@ from service.client.redirects import following
 from service.client.resolving import ResolvingTransport
 from service.settings import ClientSettings
 
-__all__ = ["MOST_REDIRECTS", "Ask", "Trace", "asking", "client_for"]
+__all__ = ["MOST_REDIRECTS", "Ask", "Trace", "asking", "client_for", "head_for"]
 
 MOST_REDIRECTS = 10
 
@@ -38,6 +38,7 @@ class Ask:
         host: Name that is asked for, in the head and in TLS; that of the URL without.
         addresses: Where to connect to, by host and port.
         ca: Authorities that vouch for it, PEM; the system's without.
+        insecure: Whether nobody has to.
     """
 
     method: str
@@ -50,6 +51,7 @@ class Ask:
     host: str | None = None
     addresses: Mapping[tuple[str, int], str] = field(default_factory=dict)
     ca: Path | None = None
+    insecure: bool = False
 
 
 def client_for(ask: Ask, *, connections: int = 1) -> Client:
@@ -73,7 +75,7 @@ def client_for(ask: Ask, *, connections: int = 1) -> Client:
         idle_timeout=60.0,
         ca_file=ask.ca,
     )
-    pools = Pools(settings)
+    pools = Pools(settings, verify=not ask.insecure)
 
     async def transport(secure: bool) -> ResolvingTransport:  # noqa: FBT001 - as `Pools`
         return ResolvingTransport(await pools(secure), ask.addresses)
@@ -91,11 +93,9 @@ async def asking(
     Raises:
         ClientError: There is none.
     """
-    extensions: dict[str, Any] = {"trace": trace} if trace else {}
-    headers = list(ask.headers)
-    if ask.host is not None:
-        headers.append(("host", ask.host))
-        extensions["sni_hostname"] = ask.host.rpartition(":")[0] or ask.host
+    headers, extensions = head_for(ask)
+    if trace is not None:
+        extensions["trace"] = trace
     most = MOST_REDIRECTS if ask.follow else 0
     async with following(
         client,
@@ -107,3 +107,12 @@ async def asking(
         extensions=extensions,
     ) as answer:
         yield answer
+
+
+def head_for(ask: Ask) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+    """Return the headers of a call, and what TLS is told of the name that is asked."""
+    headers = list(ask.headers)
+    if ask.host is None:
+        return headers, {}
+    headers.append(("host", ask.host))
+    return headers, {"sni_hostname": ask.host.rpartition(":")[0] or ask.host}

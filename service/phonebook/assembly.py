@@ -6,6 +6,7 @@ from service.phonebook.api import PATH, router
 from service.phonebook.book import PhoneBook
 from service.phonebook.keeping import KeptStore
 from service.phonebook.plain import plain_routes
+from service.phonebook.status import status_route
 from service.phonebook.transfer import transfer_routes
 from service.server.context import RequestContext
 from service.settings import PhonebookSettings
@@ -25,5 +26,6 @@ def phonebook(core: Core) -> Feature:
         return next((name for ask in core.authenticate if (name := ask(ctx))), "")
 
     book = PhoneBook(store, settings, user=user)
-    routes = [*transfer_routes(book, path=PATH), *plain_routes(book)]
+    routes = [*transfer_routes(book, path=PATH), status_route(book, path=PATH)]
+    routes += plain_routes(book)
     return Feature(routers=[router(book)], routes=routes, parts=[store])
