@@ -19,6 +19,7 @@ from service.settings.features import (
     SmsSettings,
 )
 from service.settings.fields import LogLevel, Section, is_live
+from service.settings.files import FileSettings
 from service.settings.log_service import LogServiceSettings
 from service.settings.observability import (
     LogSettings,
@@ -55,6 +56,7 @@ __all__ = [
     "DemoSettings",
     "DiscoverySettings",
     "FanOutSettings",
+    "FileSettings",
     "FlagRule",
     "FlagSettings",
     "LogLevel",
@@ -99,6 +101,7 @@ class Settings(Section):
     sms: SmsSettings = SmsSettings()
     proxy: ProxySettings = ProxySettings()
     phonebook: PhonebookSettings = PhonebookSettings()
+    files: FileSettings = FileSettings()
     log_service: LogServiceSettings = LogServiceSettings()
     flags: FlagSettings = FlagSettings()
 

@@ -31,6 +31,8 @@ OTHERS = {
     "discovery.services": {"catalogue": {"source": "kubernetes"}},
     "fan_out.backends": ["http://other:8080/fan-out"],
     "fan_out.max_hops": 4,
+    "files.max_stopped_uploads": 10,
+    "files.stopped_upload_ttl": 60,
     "flags.flagd": "flagd:8015",
     "metrics.push.otlp.endpoint": "http://other:4317",
     "tracing.otlp.endpoint": "http://other:4317",
