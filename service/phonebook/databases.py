@@ -4,7 +4,8 @@ The two databases: how to connect to each, and what their failures mean.
 SQLite keeps a write-ahead log and waits for the disk at each commit
 (`synchronous=FULL`), so a contact that was acknowledged survives a power cut. One
 connection writes, others read at the same time. PostgreSQL gets a pool whose
-connections give up on statements and locks that take too long.
+connections give up on statements and locks that take too long. What asks whether the
+database answers has a connection of its own: one that is merely busy is not away.
 """
 
 import sqlite3
@@ -13,9 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import ProgrammingError
 from sqlalchemy import event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -23,6 +26,9 @@ from service.phonebook.store import StoreUnavailable
 from service.settings import PhonebookSettings, PostgresqlSettings
 
 __all__ = ["Database", "database", "postgresql", "sqlite", "translated"]
+
+_MOST_TOLD = 300
+"""Characters of a driver's words that are told."""
 
 _READERS = 4
 _BUSY_SECONDS = 4.0
@@ -39,6 +45,12 @@ Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _TOO_LONG = ("57014", "55P03", "53")
 """Statement time-out, lock time-out, out of room: passes, but not at once."""
 
+_REFUSED = ("28", "3D", "42501", "42P01", "3F")
+"""
+Who we are, which database, what we may do, tables that are not there: passes when
+somebody mends it.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
@@ -48,18 +60,20 @@ class Database:
     Attributes:
         writers: For what changes contacts.
         readers: For the rest; the same as *writers* where that makes no difference.
+        checker: For asking whether the database answers, and for nothing else.
         is_single_writer: Whether writers wait for each other, one transaction at a
             time.
     """
 
     writers: AsyncEngine
     readers: AsyncEngine
+    checker: AsyncEngine
     is_single_writer: bool
 
     async def close(self) -> None:
         """Close every connection."""
-        await self.readers.dispose()
-        await self.writers.dispose()
+        for engine in (self.checker, self.readers, self.writers):
+            await engine.dispose()
 
     def in_use(self) -> int:
         """Return the connections that are at work."""
@@ -83,38 +97,62 @@ def sqlite(path: str) -> Database:
     wait = {"connect_args": {"timeout": _BUSY_SECONDS}, "pool_timeout": _BUSY_SECONDS}
     writers = create_async_engine(url, pool_size=1, max_overflow=0, **wait)
     readers = create_async_engine(url, pool_size=_READERS, max_overflow=0, **wait)
+    checker = create_async_engine(url, pool_size=1, max_overflow=0, **wait)
     _prepare(writers, begin="BEGIN IMMEDIATE", pragmas=("journal_mode=WAL",))
-    _prepare(readers, begin="BEGIN", pragmas=())
-    return Database(writers=writers, readers=readers, is_single_writer=True)
+    for engine in (readers, checker):
+        _prepare(engine, begin="BEGIN", pragmas=())
+    return Database(
+        writers=writers, readers=readers, checker=checker, is_single_writer=True
+    )
 
 
 def postgresql(settings: Callable[[], PostgresqlSettings]) -> Database:
-    """Return the database on a server; its password is read for each connection."""
-    current = settings()
-    url = URL.create(
-        "postgresql+psycopg",
-        username=current.user,
-        host=current.host,
-        port=current.port,
-        database=current.database,
+    """
+    Return the database on a server.
+
+    The password is read for each new connection; once a URL leads elsewhere, each
+    connection is made anew before it is used again.
+    """
+    pooled = _engine(settings, size=settings().pool_size)
+    return Database(
+        writers=pooled,
+        readers=pooled,
+        checker=_engine(settings, size=1),
+        is_single_writer=False,
     )
+
+
+def _engine(settings: Callable[[], PostgresqlSettings], *, size: int) -> AsyncEngine:
     engine = create_async_engine(
-        url,
-        pool_size=current.pool_size,
+        URL.create("postgresql+psycopg"),
+        pool_size=size,
         max_overflow=0,
-        pool_timeout=current.pool_timeout,
+        pool_timeout=settings().pool_timeout,
         pool_use_lifo=True,  # idle connections age, and are made anew
         pool_recycle=1800,
-        connect_args=_arguments(current),
     )
 
     @event.listens_for(engine.sync_engine, "do_connect")
-    def show_password(_dialect: Any, _record: Any, _args: Any, how: Any) -> None:
-        secret = settings().password
-        if secret is not None:
-            how["password"] = secret.get_secret_value()
+    def read_settings(_dialect: Any, _record: Any, _args: Any, how: Any) -> None:
+        how.update(_arguments(settings()))
 
-    return Database(writers=engine, readers=engine, is_single_writer=False)
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(_connection: Any, record: Any) -> None:
+        record.info["place"] = _place(settings())
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def taken(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info["place"] != _place(settings()):
+            raise DisconnectionError  # a new one takes its place
+
+    return engine
+
+
+def _place(settings: PostgresqlSettings) -> dict[str, Any]:
+    """Return what a URL, the only part that changes, says of where to go."""
+    if settings.url is None:
+        return {}
+    return {**_parsed(settings.url.get_secret_value()), "password": ""}
 
 
 @contextmanager
@@ -134,19 +172,34 @@ def translated() -> Iterator[None]:
 
 def _meaning(error: DBAPIError) -> Exception:
     state = getattr(error.orig, "sqlstate", None) or ""
-    if isinstance(error.orig, sqlite3.OperationalError):
-        name = str(getattr(error.orig, "sqlite_errorname", ""))
-        return StoreUnavailable(name, again=name.startswith("SQLITE_BUSY"))
-    if state.startswith(_TOO_LONG) and not state.startswith(_AGAIN):
-        return StoreUnavailable(state, again=False)
+    if isinstance(error.orig, sqlite3.DatabaseError):
+        return _meaning_of_sqlite(error)
+    if state.startswith(_REFUSED) or (
+        state.startswith(_TOO_LONG) and not state.startswith(_AGAIN)
+    ):
+        return StoreUnavailable(_told(error, state), again=False)
     lost = error.connection_invalidated or state.startswith(_AGAIN)
     if lost or (not state and type(error).__name__ == "OperationalError"):
-        return StoreUnavailable(state or "no connection")
+        return StoreUnavailable(_told(error, state or "no connection"))
     return error
 
 
+def _meaning_of_sqlite(error: DBAPIError) -> Exception:
+    """Return what passes: a full disk, a file that may not be written, or is none."""
+    name = str(getattr(error.orig, "sqlite_errorname", ""))
+    if isinstance(error.orig, sqlite3.ProgrammingError) or not name:
+        return error
+    return StoreUnavailable(_told(error, name), again=name.startswith("SQLITE_BUSY"))
+
+
+def _told(error: DBAPIError, state: str) -> str:
+    """Return the state, and the first words of the driver: no password is in them."""
+    words = " ".join(str(error.orig).split())[:_MOST_TOLD]
+    return f"{state}: {words}" if words else state
+
+
 def _arguments(settings: PostgresqlSettings) -> dict[str, Any]:
-    """Return libpq's parameters."""
+    """Return libpq's parameters; those of a URL win."""
     milliseconds = int(settings.statement_timeout * 1000)
     limits = {
         "statement_timeout": milliseconds,
@@ -154,6 +207,10 @@ def _arguments(settings: PostgresqlSettings) -> dict[str, Any]:
         "idle_in_transaction_session_timeout": 2 * milliseconds,
     }
     found: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "dbname": settings.database,
+        "user": settings.user,
         "connect_timeout": settings.connect_timeout,
         "application_name": "httpserver",
         "sslmode": settings.tls,
@@ -168,7 +225,19 @@ def _arguments(settings: PostgresqlSettings) -> dict[str, Any]:
         found["sslrootcert"] = settings.ca_file or "system"
     if settings.cert_file:
         found |= {"sslcert": settings.cert_file, "sslkey": settings.key_file}
+    if settings.password is not None:
+        found["password"] = settings.password.get_secret_value()
+    if settings.url is not None:
+        found |= _parsed(settings.url.get_secret_value())
     return found
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    try:
+        return conninfo_to_dict(url)
+    except ProgrammingError:  # its text may hold what was wrong, with the password
+        reason = "phonebook.postgresql.url can't be read"
+        raise StoreUnavailable(reason, again=False) from None
 
 
 def _prepare(engine: AsyncEngine, *, begin: str, pragmas: tuple[str, ...]) -> None:

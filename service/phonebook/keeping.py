@@ -2,7 +2,9 @@
 The part that brings the store up, and the store that everybody else is given.
 
 The service starts without its database: until that is there it is not ready and answers
-503 for contacts, and goes on by itself once it is.
+503 for contacts, and goes on by itself once it is. The same holds while a schema is
+changed that takes long: the start waits for it a little, so that no probe of the start
+runs out of patience and cuts it.
 """
 
 import asyncio
@@ -16,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.observability.phonebook_metrics import PhonebookMetrics
 from service.phonebook.databases import Database, database, translated
-from service.phonebook.migrating import migrate
+from service.phonebook.migrating import check_schema, migrate
 from service.phonebook.model import Contact, ContactFields
 from service.phonebook.sql_store import SqlStore
 from service.phonebook.store import (
@@ -46,6 +48,9 @@ _RESULTS: dict[type[Exception], str] = {
     StoreUnavailable: "unavailable",
 }
 
+_START_WAITS = 5.0
+"""Seconds that the start waits for the store."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -71,15 +76,15 @@ class KeptStore:
         self._database: Database | None = None
         self._store: ContactStore | None = None
         self._coming: asyncio.Task[None] | None = None
+        self._away = ""
 
     async def start(self) -> None:
         """Open the database; one that is away is waited for in the background."""
         self._database = found = database(self._settings)
-        try:
-            await self._open(found)
-        except StoreUnavailable as error:
-            _log.warning("phonebook_store_is_away", extra={"reason": str(error)})
-            self._coming = asyncio.create_task(self._await_store(found))
+        tried = asyncio.Event()
+        self._coming = asyncio.create_task(self._await_store(found, tried))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(tried.wait(), _START_WAITS)
 
     async def stop(self) -> None:
         """Close the database."""
@@ -92,7 +97,16 @@ class KeptStore:
 
     async def check(self) -> None:
         """Return when the store answers; raise why it does not."""
-        await self._ready().ping()
+        store = self._ready()
+        try:
+            await store.ping()
+        except StoreUnavailable as error:
+            self._tell(str(error))
+            raise
+        except asyncio.CancelledError:  # the time of a check is over
+            self._tell("no answer")
+            raise
+        self._tell("")
 
     async def find(self, query: Query) -> Page:
         """Return a page of contacts."""
@@ -134,29 +148,43 @@ class KeptStore:
 
     def _ready(self) -> ContactStore:
         if self._store is None:
-            raise StoreUnavailable("it has not come up yet", again=False)
+            reason = self._away or "it is not open"
+            raise StoreUnavailable(f"it has not come up yet: {reason}", again=False)
         return self._store
+
+    def _tell(self, away: str) -> None:
+        """Log it when the store goes or comes back."""
+        if away and not self._away:
+            _log.warning("phonebook_store_is_away", extra={"reason": away})
+        elif self._away and not away:
+            _log.info("phonebook_store_is_there")
+        self._away = away
 
     async def _open(self, found: Database) -> None:
         if self._settings().migrate:
             with translated():
                 await migrate(found.writers)
+        with translated():
+            await check_schema(found.checker)
         store = SqlStore(found, timeout=lambda: self._settings().timeout)
         await store.ping()
         self._store = store
 
-    async def _await_store(self, found: Database) -> None:
+    async def _await_store(self, found: Database, tried: asyncio.Event) -> None:
         for wait in Backoff(first=0.2, most=5.0).waits():
-            await asyncio.sleep(wait)
             try:
                 await self._open(found)
-            except StoreUnavailable:
-                continue
-            except SQLAlchemyError:
+            except StoreUnavailable as error:
+                self._tell(str(error))
+            except SQLAlchemyError as error:
                 _log.exception("phonebook_store_failed")
-                continue
-            _log.info("phonebook_store_is_there")
-            return
+                self._tell(type(error).__name__)
+            else:
+                self._tell("")
+                return
+            finally:
+                tried.set()
+            await asyncio.sleep(wait)
 
     async def _measured(
         self, operation: str, work: Callable[[ContactStore], Awaitable[T]]

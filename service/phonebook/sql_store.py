@@ -76,8 +76,10 @@ class SqlStore:
             "phonebook",
             attempts=20,  # the deadline ends them
             backoff=Backoff(first=0.05, most=0.5),
-            retry_on=lambda error: isinstance(error, StoreUnavailable) and error.again,
+            retry_on=_passes,
         )
+        # a server that was restarted has cut the connection that was kept for asking
+        self._once_more = Retry("phonebook", attempts=2, retry_on=_passes)
 
     async def find(self, query: Query) -> Page:
         """Return a page of contacts."""
@@ -148,14 +150,15 @@ class SqlStore:
     ) -> Contact:
         """Change a contact, if it has *version*."""
         now = self._clock()
+        attempted: list[int] = []
 
         async def work() -> Contact:
             async with self._writing() as connection:
                 before = await _existing(connection, contact_id, lock=True)
+                if attempted and (before.updated_at, before.fields) == (now, fields):
+                    return before  # an attempt before this one got through unheard
+                attempted.append(before.version)
                 if version is not None and before.version != version:
-                    told = (before.version, before.updated_at, before.fields)
-                    if told == (version + 1, now, fields):
-                        return before  # an attempt before this one got through unheard
                     raise Conflict
                 contact = Contact(
                     id=contact_id,
@@ -204,11 +207,11 @@ class SqlStore:
         """Return when the store answers."""
 
         async def work() -> None:
-            async with self._reading() as connection:
+            async with _transaction(self._database.checker) as connection:
                 statement = select(CONTACTS.c.id).limit(1)
                 await connection.execute(statement)
 
-        await self._done(work)
+        await self._done(work, retry=self._once_more)
 
     def _new(self, fields: ContactFields) -> Contact:
         now = self._clock()
@@ -216,7 +219,9 @@ class SqlStore:
             id=new_id(), version=1, created_at=now, updated_at=now, fields=fields
         )
 
-    async def _done(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def _done(
+        self, work: Callable[[], Awaitable[T]], *, retry: Retry | None = None
+    ) -> T:
         """Return what *work* comes to, within the time of an operation."""
         failed: StoreUnavailable | None = None
 
@@ -230,7 +235,7 @@ class SqlStore:
 
         try:
             async with asyncio.timeout(self._timeout()):
-                return await self._retry.call(attempt)
+                return await (retry or self._retry).call(attempt)
         except TimeoutError:
             raise failed or StoreUnavailable("it takes too long") from None
 
@@ -270,6 +275,10 @@ class SqlStore:
             "expires_at": now + int(once.ttl * 1e6),
         }
         return await self._insert(connection, KEYS, row)
+
+
+def _passes(error: Exception) -> bool:
+    return isinstance(error, StoreUnavailable) and error.again
 
 
 @asynccontextmanager

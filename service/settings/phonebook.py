@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from service.settings.fields import Bytes, Port, Seconds, Section, live
 
@@ -12,6 +12,11 @@ __all__ = ["PhonebookSettings", "PostgresqlSettings"]
 class PostgresqlSettings(Section):
     """Where the contacts are, with `phonebook.store: postgresql`."""
 
+    url: SecretStr | None = live(
+        None,
+        "All in one, such as `postgresql://user:password@host/database`: what it names "
+        "wins over the settings below, for connections made from now on.",
+    )
     host: str = Field(
         "localhost",
         description="Host, or several with commas between them: the one that takes "
@@ -47,6 +52,14 @@ class PostgresqlSettings(Section):
     statement_timeout: Seconds = Field(
         4.0, description="Seconds that one statement may take; 503 after them.", gt=0
     )
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value is not None else "postgres://"
+        if not text.startswith(("postgresql://", "postgres://")):
+            raise ValueError("a URL of PostgreSQL begins with postgresql://")
+        return value
 
 
 class PhonebookSettings(Section):
