@@ -266,7 +266,9 @@ def _features(
 ) -> list[Feature]:
     """Return what each feature adds, its routes marked with its name."""
     authenticate: list[Callable[[RequestContext], str | None]] = []
-    flags = Flags(lambda: store.current.flags, authenticate=authenticate)
+    flags = Flags(
+        lambda: store.current.flags, authenticate=authenticate, metrics=metrics.flags
+    )
     core = Core(
         store=store,
         metrics=metrics,

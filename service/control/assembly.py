@@ -38,7 +38,13 @@ def control(core: Core) -> Feature:
         token=token,
         count=lambda reason: metrics.refusals.labels(reason).inc(),
     )
-    endpoints = Control(board, store=core.store, discovery=core.discovery)
+    endpoints = Control(
+        board,
+        store=core.store,
+        discovery=core.discovery,
+        flags=core.flags,
+        observe=lambda event: metrics.reloads.labels(event.event).inc(),
+    )
     return Feature(
         admin_routes=[guard.protect(route) for route in endpoints.routes()],
         filters=[Around(injector.enter)],

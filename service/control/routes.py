@@ -18,17 +18,26 @@ from service.control.requests import (
 from service.control.state import ControlState, Fault, LevelOverride, ReadinessOff
 from service.errors import NotFound, RequestError
 from service.observability.logging import get_logger
+from service.resilience.debounce import Debounce
+from service.resilience.events import Observe, ignore
 from service.server.context import RequestContext
 from service.server.responses import Response
 from service.server.routes import Handler, Route
 
 if TYPE_CHECKING:
     from service.discovery.view import Discovery
+    from service.flags import Flags
 
 __all__ = ["Control"]
 
 MOST_FAULTS = 100
 """Faults in force at once; each is looked at for every request."""
+
+QUIET_PERIOD = 0.1
+"""Seconds without a further request after which the settings are loaded."""
+
+LONGEST_FLOOD = 1.0
+"""Seconds after which they are loaded though requests go on."""
 
 
 class Control:
@@ -39,6 +48,8 @@ class Control:
         board: Where the state is.
         store: The settings, live.
         discovery: What is known of other services; None where nothing is.
+        flags: The feature flags; None where there are none.
+        observe: Told of requests to reload that became one.
 
     Concurrency:
         For the admin port's event loop.
@@ -50,11 +61,21 @@ class Control:
         *,
         store: SettingsStore,
         discovery: "Discovery | None" = None,
+        flags: "Flags | None" = None,
+        observe: Observe = ignore,
     ) -> None:
         self._board = board
         self._store = store
         self._discovery = discovery
+        self._flags = flags
         self._log = get_logger(LOGGER)
+        self._load = Debounce(
+            self._load_once,
+            QUIET_PERIOD,
+            most=LONGEST_FLOOD,
+            name="reload",
+            observe=observe,
+        )
 
     def routes(self) -> list[Route]:
         """Return the endpoints."""
@@ -73,6 +94,7 @@ class Control:
             _route("/reload", self.reload, "Load the settings anew", "POST"),
             _route("/config", self.config, "Settings in force and their origins"),
             _route("/discovery", self.discovery, "Other services and their endpoints"),
+            _route("/flags", self.flags, "Feature flags, and why they are so"),
         ]
 
     async def overview(self, ctx: RequestContext) -> Response:
@@ -212,12 +234,16 @@ class Control:
 
     async def reload(self, ctx: RequestContext) -> Response:
         """
-        Load the settings anew, in the workers too.
+        Load the settings anew, in the workers too; once for requests that come close
+        upon each other, after the last of them.
 
         Raises:
             RequestError: They can't be used, and the old ones stay (409).
         """
         self._tell(ctx, "reload", {})
+        return ctx.ok(await self._load())
+
+    async def _load_once(self) -> dict[str, object]:
         before = self._store.current
         changed = await asyncio.to_thread(self._store.reload)
         if self._store.problems:
@@ -229,13 +255,11 @@ class Control:
         self._board.change(
             lambda state: state.model_copy(update={"reloads": state.reloads + 1})
         )
-        return ctx.ok(
-            {
-                "result": "changed" if changed else "unchanged",
-                "changed": shown.changed_keys(before, self._store.current),
-                "need_restart": self._store.need_restart,
-            }
-        )
+        return {
+            "result": "changed" if changed else "unchanged",
+            "changed": shown.changed_keys(before, self._store.current),
+            "need_restart": self._store.need_restart,
+        }
 
     async def config(self, ctx: RequestContext) -> Response:
         """Tell the settings in force, each with its origin; secrets are masked."""
@@ -251,6 +275,13 @@ class Control:
         """Tell the services that are discovered, as this process knows them."""
         none: dict[str, object] = {"zone": "", "services": {}}
         return ctx.ok(self._discovery.view() if self._discovery else none)
+
+    # -- feature flags ---------------------------------------------------------
+
+    async def flags(self, ctx: RequestContext) -> Response:
+        """Tell the feature flags as this process has them."""
+        none: dict[str, object] = {"provider": "", "flags": {}}
+        return ctx.ok(self._flags.view() if self._flags else none)
 
     # -- what they share -------------------------------------------------------
 

@@ -92,7 +92,7 @@ def fan_out(core: Core) -> Feature:
 
     tree = FanOut(
         settings,
-        backends=Backends(call, in_flight=room),
+        backends=Backends(call, in_flight=room, observe=core.metrics.patterns.observe),
         identity={
             "name": core.store.current.server.name,
             "host": socket.gethostname(),

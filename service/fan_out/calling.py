@@ -16,6 +16,8 @@ from service.concurrency.pool import WorkerPool
 from service.fan_out.hops import Budget
 from service.fan_out.tree import SKIPPED, Node, grafted
 from service.resilience.bulkhead import Bulkhead, BulkheadFull
+from service.resilience.events import Observe, ignore
+from service.resilience.fallback import Fallback
 
 __all__ = ["Answer", "Backends", "Call"]
 
@@ -47,14 +49,23 @@ class Backends:
     Args:
         call: Makes one call.
         in_flight: Room for the calls of all requests.
+        observe: Told when a node has to stand in for an answer.
 
     Concurrency:
         Tasks of one event loop. All calls of a request end with it.
     """
 
-    def __init__(self, call: Call, *, in_flight: Bulkhead) -> None:
+    def __init__(
+        self, call: Call, *, in_flight: Bulkhead, observe: Observe = ignore
+    ) -> None:
         self._call = call
         self._in_flight = in_flight
+        self._fallback = Fallback(
+            lambda error: {"error": _reason(error)},
+            name="fan_out",
+            on=lambda error: isinstance(error, BulkheadFull | ClientError),
+            observe=observe,
+        )
 
     async def ask(
         self, urls: list[str], budget: Budget, *, concurrency: int
@@ -81,25 +92,22 @@ class Backends:
         told: Node = {"error": "timeout"}
         left = began + budget.timeout - start
         if left > _LEAST:
-            told = await self._told(url, budget, left)
+            told = await self._fallback.call(self._told, url, budget, left)
         node = {"children": [], **told, "url": url, "start": round(start - began, 6)}
         if "duration" in told:
             node["own_duration"] = told["duration"]
         return node | {"duration": round(time.monotonic() - start, 6)}
 
     async def _told(self, url: str, budget: Budget, left: float) -> Node:
-        """Return what the backend says of itself, and what went wrong."""
-        try:
-            with self._in_flight.guarded():
-                answer = await self._call(url, budget.headers(left), left)
-        except BulkheadFull:
-            return {"error": "full"}
-        except UpstreamTimeout:
-            return {"error": "timeout"}
-        except UpstreamError as error:
-            return {"error": error.reason}
-        except ClientError:
-            return {"error": "invalid"}
+        """
+        Return what the backend says of itself.
+
+        Raises:
+            BulkheadFull: Too many calls are under way.
+            ClientError: There is no answer.
+        """
+        with self._in_flight.guarded():
+            answer = await self._call(url, budget.headers(left), left)
         node: Node = {}
         with contextlib.suppress(ValueError):
             node = grafted(answer.json())
@@ -107,3 +115,12 @@ class Backends:
         if answer.status >= _ERRORS:
             node["error"] = "status"
         return node
+
+
+def _reason(error: Exception) -> str:
+    """Return the word for why there is no answer."""
+    if isinstance(error, BulkheadFull):
+        return "full"
+    if isinstance(error, UpstreamTimeout):
+        return "timeout"
+    return error.reason if isinstance(error, UpstreamError) else "invalid"

@@ -9,15 +9,17 @@ the settings or the provider's flags change; everything else is asked anew.
 
 import uuid
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import EventDetails, ProviderEvent
-from openfeature.flag_evaluation import Reason
+from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
 from openfeature.provider import FeatureProvider
 from openfeature.provider.no_op_provider import NoOpProvider
 
 from service.flags.provider import ROUTE, USER, SettingsProvider
+from service.observability.flag_metrics import FlagMetrics
 from service.server.context import RequestContext
 from service.settings import FlagSettings
 
@@ -43,6 +45,7 @@ class Flags:
         authenticate: Each returns the user of a request, or None; asked for flags that
             depend on who asks.
         provider: Tells the flags in place of the settings or flagd.
+        metrics: Where evaluations are counted, if anywhere.
 
     Concurrency:
         Any thread.
@@ -56,14 +59,16 @@ class Flags:
         *,
         authenticate: Iterable[Callable[[RequestContext], str | None]] = (),
         provider: FeatureProvider | None = None,
+        metrics: FlagMetrics | None = None,
     ) -> None:
         self._settings = settings
+        self._metrics = metrics
         self._authenticate = authenticate
         # a domain of its own: OpenFeature's providers are those of the whole process
         self._domain = uuid.uuid4().hex
         self._client = api.get_client(self._domain)
         self._seen: FlagSettings | None = None
-        self._kept: dict[str, bool] = {}
+        self._kept: dict[str, tuple[bool, Callable[[], None]]] = {}
         self._from_flagd = provider is None and settings().provider == "flagd"
         if not self._from_flagd:
             chosen = provider or SettingsProvider(settings)
@@ -84,8 +89,36 @@ class Flags:
         if settings is not self._seen:
             self._kept = {}
             self._seen = settings
-        value = self._kept.get(name)
-        return self._evaluate(name, ctx, default=default) if value is None else value
+        kept = self._kept.get(name)
+        if kept is None:
+            return self._evaluate(name, ctx, default=default)
+        value, count = kept
+        count()
+        return value
+
+    def view(self) -> dict[str, Any]:
+        """
+        Return what the flags of the settings are for nobody in particular, and why.
+
+        A flag with a rule tells `rule`: who asks decides. Nothing of it is counted.
+        """
+        settings = self._settings()
+        told: dict[str, dict[str, Any]] = {}
+        for name, default in sorted(FlagSettings.defaults().items()):
+            found = self._client.get_boolean_details(name, default)
+            told[name] = {
+                "value": found.value,
+                "default": default,
+                "reason": str(found.reason or Reason.UNKNOWN).lower(),
+                **({"error": found.error_message} if found.error_code else {}),
+            }
+            if not self._from_flagd and found.value and name in settings.rules:
+                told[name]["rule"] = settings.rules[name].model_dump()
+        return {
+            "provider": self._client.provider.get_metadata().name,
+            "status": self._client.get_provider_status().value.lower(),
+            "flags": told,
+        }
 
     async def start(self) -> None:
         """Connect to flagd; flags have their defaults until it has answered."""
@@ -108,9 +141,19 @@ class Flags:
     ) -> bool:
         kept = self._kept
         found = self._client.get_boolean_details(name, default, self._context(ctx))
+        count = self._counting(name, found)
         if found.reason in _FOR_ALL:
-            kept[name] = found.value
+            kept[name] = found.value, count
+        count()
         return found.value
+
+    def _counting(
+        self, name: str, found: FlagEvaluationDetails[bool]
+    ) -> Callable[[], None]:
+        if self._metrics is None:
+            return _count_nothing
+        reason = str(found.reason or Reason.UNKNOWN)
+        return self._metrics.counting(name, value=found.value, reason=reason)
 
     def _context(self, ctx: RequestContext | None) -> EvaluationContext | None:
         """Return who asks, and for which route."""
@@ -118,6 +161,10 @@ class Flags:
             return None
         user = next((name for ask in self._authenticate if (name := ask(ctx))), "")
         return EvaluationContext(user or ctx.request_id, {ROUTE: ctx.route, USER: user})
+
+
+def _count_nothing() -> None:
+    pass
 
 
 def _flagd(settings: FlagSettings) -> FeatureProvider:

@@ -10,6 +10,9 @@ FAULTS = ("delay", "status", "abort")
 REFUSALS = ("missing", "wrong", "throttled")
 """Why a request to the control endpoints is turned away."""
 
+RELOADS = ("made", "joined")
+"""What becomes of a request to reload: a load of its own, or a part of one."""
+
 
 class ControlMetrics:
     """
@@ -23,6 +26,7 @@ class ControlMetrics:
         injected: Injections by kind.
         active: Faults in force.
         refusals: Refused control requests by reason.
+        reloads: Requests to reload the settings by what became of them.
 
     Concurrency:
         Any thread.
@@ -49,6 +53,14 @@ class ControlMetrics:
             ["reason"],
             registry=registry,
         )
+        self.reloads = Counter(
+            "httpserver_control_reload_requests_total",
+            "Requests to reload the settings, by what became of them.",
+            ["result"],
+            registry=registry,
+        )
+        for result in RELOADS:
+            self.reloads.labels(result)
         for kind in FAULTS:
             self.injected.labels(kind)
         for reason in REFUSALS:

@@ -25,10 +25,12 @@ from prometheus_client.metrics_core import Metric
 from service.observability.connection_metrics import ConnectionMetrics
 from service.observability.control_metrics import ControlMetrics
 from service.observability.exposition import expose
+from service.observability.flag_metrics import FlagMetrics
 from service.observability.http_metrics import HttpMetrics
 from service.observability.http_series import DURATION
 from service.observability.log_metrics import LogMetrics
 from service.observability.overload_metrics import OverloadMetrics
+from service.observability.pattern_metrics import PatternMetrics
 from service.observability.process_metrics import ProcessGroup
 from service.observability.worker_values import (
     MULTIPROCESS_VARIABLE,
@@ -99,6 +101,8 @@ class Metrics:
         random_delay: The random delays of `/`, in seconds.
         loop_lag: How late the event loops wake, in seconds, by loop.
         logins: Logins, by result.
+        flags: Evaluations of feature flags.
+        patterns: What patterns of resilience tell of themselves.
         control: Faults on purpose, and who was kept from the control endpoints.
         registry: What this process reports itself.
         shared: What its requests and parts count: the registry again, or, with worker
@@ -163,6 +167,8 @@ class Metrics:
             buckets=LAG_BUCKETS,
             registry=shared,
         )
+        self.flags = FlagMetrics(shared)
+        self.patterns = PatternMetrics(shared)
         self.control = ControlMetrics(registry=self.registry, shared=shared)
         self._build_info(version)
         self._reload_metrics()

@@ -92,11 +92,18 @@ class FlagSettings(Section):
         {}, "Who gets a flag that is on, by the flag's name; everybody without a rule."
     )
 
+    @classmethod
+    def defaults(cls) -> dict[str, bool]:
+        """Return the flags there are, by name, each with what holds without a word."""
+        return {
+            name: field.default
+            for name, field in cls.model_fields.items()
+            if field.annotation is bool and name != "flagd_tls"
+        }
+
     @model_validator(mode="after")
     def _rules_are_for_flags(self) -> Self:
-        fields = type(self).model_fields
-        known = {name for name in fields if fields[name].annotation is bool}
-        unknown = sorted(set(self.rules) - (known - {"flagd_tls"}))
+        unknown = sorted(self.rules.keys() - self.defaults())
         if unknown:
             msg = f"flags.rules names no flag: {', '.join(unknown)}"
             raise ValueError(msg)

@@ -51,6 +51,7 @@ ENDPOINTS = [
     ("POST", "/control/reload"),
     ("GET", "/control/config"),
     ("GET", "/control/discovery"),
+    ("GET", "/control/flags"),
 ]
 """Every method and path; `f1` is the first fault."""
 

@@ -1,5 +1,6 @@
 """What the control endpoints do to the service, and what they leave in the log."""
 
+import asyncio
 import json
 import logging
 
@@ -7,7 +8,7 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from service.settings import LogSettings
+from service.settings import FlagRule, FlagSettings, LogSettings
 from tests.support.control import ENDPOINTS, ControlBench
 
 
@@ -222,3 +223,47 @@ async def test_refused_change_leaves_no_audit_line(bench):
         await bench.admin.delete("/control/faults/none")
 
     assert [line for line in logs if line["event"] == "control_changed"] == []
+
+
+# -- settings ------------------------------------------------------------------
+
+
+async def test_reloads_that_come_together_are_one(bench):
+    """Each is answered and has its line in the audit log; the settings load once."""
+    loads = bench.metric("httpserver_config_reloads_total", result="unchanged") or 0.0
+    asked = [bench.admin.post("/control/reload") for _ in range(20)]
+    with capture_logs() as lines:
+        answers = await asyncio.gather(*asked)
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.json()["result"] for answer in answers} == {"unchanged"}
+    done = bench.metric("httpserver_config_reloads_total", result="unchanged") - loads
+    results = [
+        bench.metric("httpserver_control_reload_requests_total", result=each)
+        for each in ("made", "joined")
+    ]
+    assert (done, results) == (1, [1, 19])
+    assert sum(line["event"] == "control_changed" for line in lines) == 20
+
+
+# -- feature flags -------------------------------------------------------------
+
+
+async def test_flags_are_told_with_their_reasons():
+    """Values for nobody in particular, and the rule where who asks decides."""
+    rule = FlagRule(percentage=10, users=["ann"])
+    flags = FlagSettings(page=False, price_text=True, rules={"price_text": rule})
+    bench = ControlBench(flags=flags)
+    told = (await bench.admin.get("/control/flags")).json()
+
+    assert (told["provider"], told["status"]) == ("settings", "ready")
+    assert sorted(told["flags"]) == ["latency", "page", "price_text", "random_delay"]
+    assert told["flags"]["page"] == {
+        "value": False,
+        "default": True,
+        "reason": "static",
+    }
+    assert told["flags"]["latency"]["reason"] == "static"
+    prices = bench.store.current.flags.rules["price_text"].model_dump()
+    assert told["flags"]["price_text"]["reason"] == "split"
+    assert told["flags"]["price_text"].get("rule", prices) == prices

@@ -4,13 +4,16 @@ import json
 
 import pytest
 from openfeature.event import ProviderEventDetails
+from openfeature.exception import FlagNotFoundError
 from openfeature.flag_evaluation import FlagResolutionDetails, Reason
+from prometheus_client import CollectorRegistry
 from typing_extensions import override
 
 from service.app import create_app
 from service.flags import Flags
 from service.flags.provider import SettingsProvider
 from service.flags.rules import share
+from service.observability.flag_metrics import FlagMetrics
 from service.server.context import RequestContext
 from service.settings import DemoSettings, FlagRule, FlagSettings, Settings
 from tests.support.asgi import client
@@ -80,6 +83,51 @@ def test_only_what_holds_for_all_is_kept(reason, asked):
         kept.boolean("page", default=False)
 
     assert provider.asked == asked
+
+
+def test_each_answer_is_counted_by_value_and_reason():
+    """Those that were kept, too, and those that nobody could give."""
+    registry = CollectorRegistry()
+    settings = FlagSettings(
+        price_text=True, rules={"price_text": FlagRule(routes=["/a"])}
+    )
+    asked = Flags(lambda: settings, metrics=FlagMetrics(registry))
+    for _ in range(3):
+        asked.boolean("page", default=False)
+    asked.boolean("price_text", context("1", route="/a"), default=False)
+    asked.boolean("price_text", context("1", route="/b"), default=False)
+    asked.boolean("nope", default=True)
+    asked.view()
+
+    def count(*labels):
+        labels = dict(zip(("flag", "value", "reason"), labels, strict=True))
+        return registry.get_sample_value("httpserver_flag_evaluations_total", labels)
+
+    assert count("page", "on", "static") == 3
+    assert count("price_text", "on", "targeting_match") == 1
+    assert count("price_text", "off", "targeting_match") == 1
+    assert count("nope", "on", "error") == 1
+
+
+def test_view_tells_what_nobody_knows():
+    """A provider without a flag leaves it at its default, and says so."""
+
+    class Ignorant(SettingsProvider):
+        @override
+        def resolve_boolean_details(self, flag_key, default_value, evaluation_context):
+            raise FlagNotFoundError("never heard of it")
+
+    settings = FlagSettings()
+    told = Flags(lambda: settings, provider=Ignorant(lambda: settings)).view()["flags"][
+        "page"
+    ]
+
+    assert told == {
+        "value": True,
+        "default": True,
+        "reason": "error",
+        "error": "never heard of it",
+    }
 
 
 async def test_news_of_the_provider_end_what_was_kept():

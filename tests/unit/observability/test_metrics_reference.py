@@ -7,6 +7,7 @@ import pytest
 
 from service.app import create_service
 from service.config import SettingsStore
+from service.resilience.events import Event
 from service.settings import Settings
 from tests.support.sms import sms_section
 
@@ -60,6 +61,8 @@ def exported():
         response_bytes=0,
     )
     metrics.loop_lag.labels("main")
+    metrics.flags.counting("page", value=True, reason="static")()
+    metrics.patterns.observe(Event("fallback", "fan_out", "used"))
     metrics.logins.labels("success")
     metrics.connections.of("main").refused("bad_request")
     metrics.connections.of("main").closed("silent")
