@@ -4,10 +4,12 @@ What a fan-out tells the next one: how deep it is, and how long it may take.
     X-Fan-Out-Hops: 2          calls above this one
     X-Fan-Out-Timeout: 1.62    seconds that the caller waits at most
 
-Both only bound what is done: a caller can't raise the limits of the settings.
+Both only bound what is done: a caller can't raise the limits of the settings. Nor does
+a fan-out take longer than its own request may: that would end as a 504 with no tree.
 """
 
 import re
+import time
 from dataclasses import dataclass
 
 from service.errors import BadRequest, RequestError
@@ -71,4 +73,7 @@ def budget(ctx: RequestContext, settings: FanOutSettings) -> Budget:
         if not _SECONDS.fullmatch(timeout):
             raise BadRequest("X-Fan-Out-Timeout must be a number of seconds.")
         allowed = min(allowed, float(timeout))
+    if ctx.deadline is not None:
+        left = ctx.deadline - time.monotonic()
+        allowed = min(allowed, max(0.0, left * _SHARE))
     return Budget(int(hops), allowed, deepest=int(hops) == settings.max_hops)

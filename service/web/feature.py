@@ -27,7 +27,8 @@ FAN_OUT = "/fan-out"
 
 def feature(core: Core) -> Feature:
     """Return the pages, the filter of the front page, and the latency it draws."""
-    pages = Pages()
+    calling = core.store.current.fan_out.enabled
+    pages = Pages(features=["fan_out"] if calling else [])
     front = front_page(pages.front, enabled=partial(_flag, core, "page"))
     latency = RouteLatency(partial(core.metrics.latency_counts, FRONT))
     told = latency_route(
@@ -36,7 +37,7 @@ def feature(core: Core) -> Feature:
         flag=lambda name, ctx: _flag(core, name, ctx),
     )
     shown = [front]
-    if core.store.current.fan_out.enabled:
+    if calling:
         flag = partial(_flag, core, "page")
         shown.append(front_page(pages.fan_out, enabled=flag, path=FAN_OUT))
     return Feature(routes=[*pages.routes(), told], filters=shown, parts=[latency])

@@ -7,6 +7,8 @@ ask whether it changed: the answer is mostly 304.
 """
 
 import hashlib
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -25,6 +27,8 @@ _TYPES = {
 }
 """Types by the end of the name; a file with another end is not served."""
 
+_MARKED = re.compile(rb'data-when="(\w+)"')
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asset:
@@ -36,10 +40,16 @@ class _Asset:
 
 
 class Pages:
-    """The pages: of `/`, of the API at `/docs`, of the fan-out, and their files."""
+    """
+    The pages: of `/`, of the API at `/docs`, of the fan-out, and their files.
 
-    def __init__(self) -> None:
-        self._assets = _read_assets()
+    Args:
+        features: Features that are on; lines of a page that are marked `data-when` with
+            the name of another are left out of it.
+    """
+
+    def __init__(self, *, features: Collection[str] = ()) -> None:
+        self._assets = _read_assets(features)
 
     def routes(self) -> list[Route]:
         """Return the routes; `front` and `fan_out` share theirs with programs."""
@@ -73,16 +83,22 @@ class Pages:
         return _answer(ctx, asset)
 
 
-def _read_assets() -> dict[str, _Asset]:
+def _read_assets(features: Collection[str]) -> dict[str, _Asset]:
     """Return the files of the package's folder `assets` by name."""
     found = {}
     for file in files("service.web").joinpath("assets").iterdir():
         media_type = _TYPES.get(file.name.rpartition(".")[2])
         if media_type is not None:
-            body = file.read_bytes()
+            lines = file.read_bytes().splitlines(keepends=True)
+            body = b"".join(line for line in lines if _wanted(line, features))
             etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
             found[file.name] = _Asset(body=body, media_type=media_type, etag=etag)
     return found
+
+
+def _wanted(line: bytes, features: Collection[str]) -> bool:
+    marked = _MARKED.search(line)
+    return marked is None or marked[1].decode() in features
 
 
 def _answer(ctx: RequestContext, asset: _Asset) -> Response:

@@ -125,3 +125,16 @@ def test_loop_ends_at_the_deepest_level(tmp_path):
     )
     assert beyond.status_code == 508
     assert beyond.headers["content-type"] == "application/problem+json"
+
+
+def test_tree_is_told_before_the_request_is_cut():
+    """A backend that hangs is a node of its own, not a 504 without a tree."""
+    with instance("leaf") as leaf:
+        slow = place(leaf).replace("fan-out", "delay/10")
+        hello = place(leaf).replace("fan-out", "hello")
+        with instance("root", slow, hello, server__request_timeout=1.0) as root:
+            answer = ask(root)
+
+    assert answer.status_code == 200
+    assert names(answer.json()) == ("root", [("?!timeout", []), ("?", [])])
+    assert answer.json()["duration"] < 1.0

@@ -1,15 +1,18 @@
 """The fan-out with backends that a test decides: order, bounds, failures, deadlines."""
 
 import asyncio
+import time
 
 import pytest
 
 from service.app import create_app
 from service.client.errors import InvalidRequest, UpstreamTimeout
 from service.fan_out.calling import Backends
-from service.fan_out.hops import Budget
+from service.fan_out.hops import Budget, budget
 from service.fan_out.tree import MAX_NODES, all_failed, grafted
 from service.resilience.bulkhead import Bulkhead
+from service.resilience.events import ignore
+from service.server.context import RequestContext
 from service.settings import FanOutSettings, Settings
 from tests.support.asgi import client
 
@@ -30,11 +33,11 @@ class Answered:
 class Bench:
     """Backends that answer by name, and how many were asked at once."""
 
-    def __init__(self, *, room=100, **answers):
+    def __init__(self, *, room=100, observe=ignore, **answers):
         self.answers = answers
         self.headers = []
         self.now = self.most = 0
-        self.backends = Backends(self._call, in_flight=Bulkhead(room))
+        self.backends = Backends(self._call, in_flight=Bulkhead(room), observe=observe)
 
     async def _call(self, url, headers, seconds):
         self.now += 1
@@ -158,6 +161,30 @@ async def test_headers_of_the_caller_are_bounds(header, value, status):
     headers = {f"x-fan-out-{header}": value}
 
     assert (await client(app).get("/fan-out", headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("left", "least", "most"),
+    [(None, 2.0, 2.0), (60.0, 2.0, 2.0), (1.0, 0.8, 0.9), (-1.0, 0.0, 0.0)],
+)
+def test_calls_end_before_the_request_does(left, least, most):
+    """So that what became of them can still be told."""
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    ctx = RequestContext(scope, None, None, body_limit=0)
+    ctx.deadline = None if left is None else time.monotonic() + left
+
+    allowed = budget(ctx, FanOutSettings(timeout=2.0)).timeout
+    assert least <= allowed <= most
+
+
+async def test_node_that_stands_in_for_an_answer_is_told():
+    """With the backend's failure; one that answers is not."""
+    events = []
+    late = UpstreamTimeout("late", service="a", reason="read_timeout")
+    await Bench(observe=events.append, a=late).ask("a", "b")
+
+    [event] = events
+    assert (event.pattern, event.name, event.event) == ("fallback", "fan_out", "used")
 
 
 async def test_fan_out_is_not_there_by_default():

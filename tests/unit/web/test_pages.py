@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from service.app import create_app
 from service.server.routes import Route
+from service.settings import FanOutSettings, Settings
 from service.web import Pages
 from tests.support.asgi import application, client
 
@@ -36,6 +38,17 @@ async def test_file_has_its_type_and_is_not_sent_twice(browser, path, kind):
     assert second.status_code == 304
     assert second.headers["etag"] == first.headers["etag"]
     assert second.content == b""
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_front_page_links_to_the_fan_out_where_it_is_on(enabled):
+    """A link that leads nowhere is none; the tag tells the two pages apart."""
+    settings = Settings(fan_out=FanOutSettings(enabled=enabled))
+    http = client(create_app(settings))
+    page = await http.get("/", headers={"accept": "text/html"})
+
+    assert ('href="fan-out"' in page.text) is enabled
+    assert 'href="docs"' in page.text
 
 
 @pytest.mark.parametrize("tag", ['W/{}, "x"', '"x", {}', "*"])
