@@ -59,6 +59,7 @@ FEATURES = (
     "service.sms",
     "service.proxy",
     "service.phonebook",
+    "service.files",
     "service.log_service",
     "service.web",
 )

@@ -1,0 +1,104 @@
+"""The part that opens the store at the start, and closes it at the end."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from service.errors import StartError
+from service.files.local_store import Limits, LocalStore
+from service.files.threads import Threads
+from service.observability.files_metrics import FilesMetrics
+from service.observability.logging import get_logger
+from service.settings import FileSettings
+
+__all__ = ["Kept"]
+
+_THREADS = 8
+"""Calls that wait for the disk at once; what is in the kernel's memory needs none."""
+
+_LOOK = 30.0
+"""Seconds between two looks at what the files take."""
+
+
+class Kept:
+    """
+    The store, open from the start of the service to its end.
+
+    Args:
+        settings: Gives the settings, live.
+        metrics: Where it is told what the files take.
+
+    Attributes:
+        name: Of the part.
+        store: The files.
+
+    Concurrency: the main event loop.
+    """
+
+    name = "files"
+
+    def __init__(
+        self, settings: Callable[[], FileSettings], metrics: FilesMetrics
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._threads = Threads(_THREADS)
+        self._looking: asyncio.Task[None] | None = None
+        self.store: LocalStore
+
+    def limits(self) -> Limits:
+        """Return how much is kept, as it is now."""
+        settings = self._settings()
+        return Limits(
+            settings.max_upload_bytes, settings.quota_bytes, settings.quota_files
+        )
+
+    async def start(self) -> None:
+        """
+        Open the store, remove what was left behind and count what is there.
+
+        Raises:
+            StartError: The root can't be used.
+        """
+        root = Path(self._settings().root)
+        try:
+            self.store = await self._threads.run(
+                LocalStore, root, limits=self.limits, threads=self._threads
+            )
+            swept = await self._threads.run(self.store.recover)
+        except OSError as error:
+            raise StartError(f"files.root {root}: {error.strerror}") from error
+        used = self.store.used()
+        get_logger("httpserver.files").info(
+            "files_opened",
+            root=str(root),
+            files=used.files,
+            bytes=used.size,
+            swept=swept,
+        )
+        self._metrics.stored(used.size, used.files)
+        self._looking = asyncio.create_task(self._look(), name="files")
+
+    async def stop(self) -> None:
+        """Close the store."""
+        if self._looking is None:
+            return
+        self._looking.cancel()
+        await asyncio.gather(self._looking, return_exceptions=True)
+        self._threads.close()
+        self.store.close()
+
+    async def check(self) -> None:
+        """Return when the disk answers; raise what it says when not."""
+        await self._threads.run(os.fstatvfs, self.store.tree.descriptor)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK)
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell the metrics what the files take."""
+        used = self.store.used()
+        self._metrics.stored(used.size, used.files)
