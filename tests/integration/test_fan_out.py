@@ -132,9 +132,10 @@ def test_tree_is_told_before_the_request_is_cut():
     with instance("leaf") as leaf:
         slow = place(leaf).replace("fan-out", "delay/10")
         hello = place(leaf).replace("fan-out", "hello")
-        with instance("root", slow, hello, server__request_timeout=1.0) as root:
+        with instance("root", slow, hello, server__request_timeout=2.0) as root:
+            ask(root)  # the first call loads the client, which may take its time
             answer = ask(root)
 
     assert answer.status_code == 200
     assert names(answer.json()) == ("root", [("?!timeout", []), ("?", [])])
-    assert answer.json()["duration"] < 1.0
+    assert answer.json()["duration"] < 2.0
