@@ -5,8 +5,10 @@ What a commit log raises.
     ├── OffsetOutOfRange       no record has this offset: not yet, or no longer
     ├── RecordTooLarge         a record or batch over the limit of the policy
     ├── LogBusy                too much waits to be written; try again
+    │   └── LogUnreachable     no server of the log answers; try again
     ├── LogFull                no space: nothing of the append is stored; try again
     ├── WritesRefused          a failure left doubt about the disk: restart
+    │   └── OutcomeUnknown     no acknowledgement came; the next append may work
     ├── LogClosed              the log was closed
     ├── LogLocked              another process writes to the directory
     └── LogDamaged             bytes that were on disk are not what they were
@@ -21,7 +23,9 @@ __all__ = [
     "LogDamaged",
     "LogFull",
     "LogLocked",
+    "LogUnreachable",
     "OffsetOutOfRange",
+    "OutcomeUnknown",
     "RecordTooLarge",
     "WritesRefused",
 ]
@@ -56,6 +60,10 @@ class LogBusy(CommitLogError):
     """More waits to be written than the policy allows; nothing was taken."""
 
 
+class LogUnreachable(LogBusy):
+    """No server of the log answers, or none leads; nothing was taken."""
+
+
 class LogFull(CommitLogError):
     """The disk or quota is full; nothing of this append is stored."""
 
@@ -68,6 +76,15 @@ class WritesRefused(CommitLogError):
     though the bytes are lost.
 
     Source: https://wiki.postgresql.org/wiki/Fsync_Errors
+    """
+
+
+class OutcomeUnknown(WritesRefused):
+    """
+    No server acknowledged the append in time: it may be stored, or be stored yet.
+
+    The log goes on. Whoever appends the same again gets it twice, unless the records
+    have an id by which the log knows duplicates.
     """
 
 

@@ -97,6 +97,16 @@ class SegmentLog:
         """Why no write is taken until a restart, or None."""
         return self._refused
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all segments; any thread may ask."""
+        return self._log.size_bytes
+
+    @property
+    def segment_count(self) -> int:
+        """How many segments there are; any thread may ask."""
+        return self._log.segment_count
+
     async def append(self, records: Sequence[Record]) -> int:
         """Append *records*; see `CommitLog`."""
         self._bell.check()

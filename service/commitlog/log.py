@@ -173,7 +173,8 @@ class Log:
         Args:
             offset: Of the first one.
             max_records: Most records.
-            max_bytes: Bytes of frames after which no further record is added.
+            max_bytes: Bytes of frames, or of values where they are compressed, after
+                which no further record is added.
             until: Offset to stop before.
 
         Raises:
@@ -186,7 +187,8 @@ class Log:
             if not lowest <= offset <= until:
                 raise OffsetOutOfRange(offset, lowest=lowest, next_offset=until)
             for record, size in _frames(segments, offset, until):
-                max_bytes -= size
+                # a compressed value is as large as it was when it is given out
+                max_bytes -= max(size, len(record.value))
                 if records and max_bytes < 0:
                     break
                 records.append(record)

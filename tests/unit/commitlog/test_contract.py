@@ -1,21 +1,40 @@
-"""What every commit log does: memory and segment log, the same cases."""
+"""What every commit log does: memory, segment log, JetStream, the same cases."""
 
 import asyncio
 import contextlib
+import uuid
 
 import pytest
 
 from service.commitlog import MemoryLog, Policy, Record, SegmentLog
 from service.commitlog.errors import LogClosed, OffsetOutOfRange, RecordTooLarge
+from service.commitlog.jetstream import open_jetstream
+from service.commitlog.jetstream_options import JetStreamOptions
+from tests.support.nats import nats_cluster
 
 POLICY = Policy(max_record_bytes=4096, max_batch_bytes=8192, segment_bytes=2048)
 
 
-@pytest.fixture(params=["memory", "segments"])
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    with nats_cluster(tmp_path_factory.mktemp("nats")) as servers:
+        yield tuple(server.url for server in servers)
+
+
+async def _jetstream(servers):
+    stream = uuid.uuid4().hex
+    return await open_jetstream(
+        JetStreamOptions(servers=servers, stream=stream, policy=POLICY)
+    )
+
+
+@pytest.fixture(params=["memory", "segments", "jetstream"])
 async def log(request, tmp_path):
     clock = iter(range(1, 1_000_000)).__next__
     if request.param == "memory":
         made = MemoryLog(POLICY, clock=clock)
+    elif request.param == "jetstream":
+        made = await _jetstream(request.getfixturevalue("servers"))
     else:
         made = await SegmentLog.open(tmp_path / "log", POLICY, clock=clock)
     yield made
