@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from structlog.contextvars import bind_contextvars
@@ -19,6 +20,7 @@ from structlog.contextvars import bind_contextvars
 from service import app
 from service.app import Service
 from service.config import SettingsStore
+from service.lean_imports import lean_imports
 from service.observability import logging
 from service.observability.metrics import MULTIPROCESS_VARIABLE, mark_worker_dead
 from service.request_settings import RequestSettings
@@ -71,7 +73,7 @@ def _tell_exposed(store: SettingsStore) -> None:
 async def _serve_alone(store: SettingsStore) -> int:
     """Serve in this one process."""
     process = _Process(store)
-    service = app.create_service(store, phase=process.phase)
+    service = _put_together(store, phase=process.phase)
     return await process.serve(service, main=_main_server(service, store))
 
 
@@ -80,7 +82,7 @@ async def _serve_as_worker(store: SettingsStore, inherited: Inherited) -> int:
     bind_contextvars(worker=os.getpid())
     process = _Process(store, on_ready=inherited.report_ready)
     shared = Path(os.environ[MULTIPROCESS_VARIABLE])
-    service = app.create_service(store, phase=process.phase, multiprocess_dir=shared)
+    service = _put_together(store, phase=process.phase, multiprocess_dir=shared)
     server = _main_server(service, store)
     server.ports.inherit(inherited.listeners, inherited.tls_listeners)
     inherited.watch_parent(process.request_stop)
@@ -98,7 +100,7 @@ async def _serve_as_parent(store: SettingsStore) -> int:
             environment={MULTIPROCESS_VARIABLE: shared},
             on_exit=partial(mark_worker_dead, Path(shared)),
         )
-        service = app.create_service(
+        service = _put_together(
             store,
             phase=process.phase,
             checks={"workers": pool.check},
@@ -106,6 +108,12 @@ async def _serve_as_parent(store: SettingsStore) -> int:
         )
         process.on_hangup = pool.reload
         return await process.serve(service, main=pool)
+
+
+def _put_together(store: SettingsStore, **options: Any) -> Service:
+    """Return the service; what its features import and define is part of the start."""
+    with lean_imports():
+        return app.create_service(store, **options)
 
 
 def _ports(server: ServerSettings) -> Ports:

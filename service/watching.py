@@ -12,10 +12,12 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-
-from watchfiles._rust_notify import RustNotify
+from typing import TYPE_CHECKING
 
 from service.observability.logging import get_logger
+
+if TYPE_CHECKING:
+    from watchfiles._rust_notify import RustNotify
 
 __all__ = ["FolderWatcher", "watch_folders"]
 
@@ -52,7 +54,7 @@ class FolderWatcher:
         logger: str,
         quiet_period: float = 0.1,
         interval: float = 5.0,
-        watch: Callable[[list[str]], RustNotify] | None = None,
+        watch: Callable[[list[str]], "RustNotify"] | None = None,
     ) -> None:
         self.name = f"{subject} watcher"
         self._subject = subject
@@ -97,7 +99,7 @@ class FolderWatcher:
             if watch is not None:
                 watch.close()
 
-    def _watch(self, places: dict[Path, _Identity]) -> RustNotify | None:
+    def _watch(self, places: dict[Path, _Identity]) -> "RustNotify | None":
         """
         Return a watch on the folders, or None when only looking is left.
 
@@ -115,7 +117,7 @@ class FolderWatcher:
             self._warn(error, folders=folders)
             return None
 
-    def _wait(self, watch: RustNotify | None, places: dict[Path, _Identity]) -> bool:
+    def _wait(self, watch: "RustNotify | None", places: dict[Path, _Identity]) -> bool:
         """
         Wait for the end of a burst of changes, or for the next look.
 
@@ -155,7 +157,7 @@ class FolderWatcher:
         return dict(_nearest(folder.absolute()) for folder in self._folders())
 
 
-def watch_folders(folders: list[str]) -> RustNotify:
+def watch_folders(folders: list[str]) -> "RustNotify":
     """
     Return the kernel's watch on the entries of *folders*, not on those below.
 
@@ -163,6 +165,9 @@ def watch_folders(folders: list[str]) -> RustNotify:
         FileNotFoundError: One of them is not there.
         OSError: No watch is to be had.
     """
+    # takes its time to import, and many a service watches nothing
+    from watchfiles._rust_notify import RustNotify
+
     return RustNotify(
         folders,
         debug=False,

@@ -8,15 +8,17 @@ a higher source hides it, and all problems are told at once.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from service.config.documents import Document, DocumentError, parse
 from service.config.leaves import Leaf, leaves, sections
 from service.config.problems import Problem, did_you_mean
 from service.config.texts import TextError, value_of
+
+if TYPE_CHECKING:
+    from service.config.documents import Document
 
 __all__ = [
     "Flag",
@@ -125,6 +127,9 @@ def file_layer(content: bytes, *, path: Path) -> Layer:
         content: The file.
         path: Where it stands; its suffix tells YAML from TOML.
     """
+    # YAML and TOML take their time to import, and many a service has no file
+    from service.config.documents import DocumentError, parse
+
     layer = Layer()
     try:
         document = parse(content, suffix=path.suffix.lower())
@@ -223,7 +228,7 @@ def _always(place: str) -> Place:
     return lambda _: place
 
 
-def _places(document: Document, *, path: Path) -> Place:
+def _places(document: "Document", *, path: Path) -> Place:
     """Where the parts of a document stand: the line of the nearest key above."""
 
     def place(inner: tuple[Any, ...]) -> str:

@@ -7,11 +7,13 @@ of `service.watching`.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-from watchfiles._rust_notify import RustNotify
+from typing import TYPE_CHECKING
 
 from service.config.store import SettingsStore
 from service.watching import FolderWatcher
+
+if TYPE_CHECKING:
+    from watchfiles._rust_notify import RustNotify
 
 __all__ = ["SettingsWatcher"]
 
@@ -36,7 +38,7 @@ class SettingsWatcher(FolderWatcher):
         *,
         quiet_period: float = 0.1,
         interval: float = 5.0,
-        watch: Callable[[list[str]], RustNotify] | None = None,
+        watch: Callable[[list[str]], "RustNotify"] | None = None,
     ) -> None:
         def folders() -> Iterator[Path]:
             config, secrets = store.sources.config_path, store.sources.secrets_path
