@@ -87,7 +87,9 @@ def running(contestant: Contestant, *, ready: str | None = None) -> Iterator[Run
     probe_port = admin if contestant.admin else port
     with tempfile.TemporaryFile() as log:
         began = time.monotonic()
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=_environment()
+        )
         try:
             target = (port, contestant.path) if ready is None else (probe_port, ready)
             if not _answered(process, *target):
@@ -101,6 +103,18 @@ def running(contestant: Contestant, *, ready: str | None = None) -> Iterator[Run
             )
         finally:
             _end(process)
+
+
+def _environment() -> dict[str, str]:
+    """
+    Return ours, with bytecode that stays for the next start.
+
+    Servers run from bytecode, as those of an image do; where none may be written, each
+    start would measure the compiler.
+    """
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    folder = Path(".cache/bench/bytecode").absolute()
+    return kept | {"PYTHONPYCACHEPREFIX": str(folder)}
 
 
 def _status(port: int, path: str) -> int | None:
