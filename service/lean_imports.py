@@ -14,9 +14,8 @@ from contextlib import contextmanager
 __all__ = ["lean_imports"]
 
 _UNUSED = (
-    # structlog would colour tracebacks, and heed greenlets: there are none here
+    # structlog would colour tracebacks; greenlets, which it heeds, SQLAlchemy needs
     "colorama",
-    "greenlet",
     "rich",
     # FastAPI asks of each annotation whether it is pydantic's of yore, to refuse it
     "pydantic.v1",

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 UNUSED_BY_DEFAULT = {
-    *("colorama", "greenlet", "rich", "pydantic.v1", "tomllib", "watchfiles", "yaml"),
+    *("colorama", "rich", "pydantic.v1", "tomllib", "watchfiles", "yaml"),
     *("dns", "grpc", "httpx2", "kubernetes", "nats", "opentelemetry.sdk", "redis"),
     *("asyncpg", "psycopg", "sqlite3", "aiohttp", "boto3", "jinja2", "multipart"),
     *("service.client.client", "service.discovery.assembly", "service.tracing"),
