@@ -14,17 +14,26 @@ async def gathered(
     """
     Yield the bytes of *chunks* in pieces of about *size*.
 
+    If *chunks* raises, what came before is yielded first: an upload that can be resumed
+    keeps it.
+
     Args:
         chunks: Pieces of any size.
         size: Bytes of a piece; the last has fewer, each other that or a little more.
     """
     waiting: list[bytes] = []
     have = 0
-    async for chunk in chunks:
-        waiting.append(chunk)
-        have += len(chunk)
-        if have >= size:
-            yield b"".join(waiting)
-            waiting, have = [], 0
+    failure: Exception | None = None
+    try:
+        async for chunk in chunks:
+            waiting.append(chunk)
+            have += len(chunk)
+            if have >= size:
+                yield b"".join(waiting)
+                waiting, have = [], 0
+    except Exception as error:  # noqa: BLE001 - raised again below
+        failure = error
     if have:
         yield b"".join(waiting)
+    if failure is not None:
+        raise failure

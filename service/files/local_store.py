@@ -29,6 +29,7 @@ from service.files.gathering import gathered
 from service.files.listing_disk import count, read_page
 from service.files.paths import RESERVED
 from service.files.reading import LocalFile
+from service.files.staging import Staged
 from service.files.store import FileInfo, OpenFile, Page, Stored, Upload
 from service.files.threads import Threads
 from service.files.tree import Tree, open_file
@@ -113,6 +114,8 @@ class LocalStore:
     ) -> Stored:
         """Keep the bytes of *chunks* as the file at *path*."""
         said = upload or _NO_UPLOAD
+        if isinstance(chunks, Staged) and chunks.directory == self.hidden:
+            return await self._adopt(path, chunks, said)
         hashing = Hashing(said.digests)
         arrival = await self.threads.acquire(
             self.arrivals.discard, lambda: self._begin(path, said)
@@ -129,6 +132,15 @@ class LocalStore:
         finally:
             self._arriving -= arrived
             await self.threads.run(self.arrivals.discard, arrival)
+
+    async def _adopt(self, path: str, staged: Staged, said: Upload) -> Stored:
+        """Take a file that is here already, as it is."""
+        hashing = Hashing(said.digests)
+        async for data in staged:
+            await self.threads.run(hashing.update, data)
+        return await self.threads.run(
+            self._commit, path, staged.arrival, hashing.verified(), said.condition
+        )
 
     @asynccontextmanager
     async def open(self, path: str) -> AsyncIterator[OpenFile]:
@@ -183,7 +195,7 @@ class LocalStore:
             old = None
         _check_condition(said.condition, old)
         size, replaced = said.size or 0, old.size if old else 0
-        self._check_room(size, size - replaced)
+        self.check_room(size, size - replaced)
         space = os.fstatvfs(self.tree.descriptor)
         if size > space.f_bavail * space.f_frsize:
             raise NoSpace
@@ -191,11 +203,21 @@ class LocalStore:
 
     def _write(self, arrival: Arrival, data: bytes, hashing: Hashing) -> None:
         with told():
-            self._check_room(arrival.size + len(data), -arrival.replaced)
+            self.check_room(arrival.size + len(data), -arrival.replaced)
             arrival.write(data, hashing)
 
-    def _check_room(self, size: int, more: int) -> None:
-        """Refuse a file of *size* bytes, and *more* bytes beside those on their way."""
+    def check_room(self, size: int, more: int) -> None:
+        """
+        Refuse what there would be no room for.
+
+        Args:
+            size: Bytes of a file, as far as they came.
+            more: Bytes beside all that are kept and on their way.
+
+        Raises:
+            TooLarge: No file may be as large.
+            QuotaExceeded: All files together may not.
+        """
         limits = self._limits()
         if size > limits.file_bytes:
             raise TooLarge(limits.file_bytes)
