@@ -200,7 +200,7 @@ class Connection:
         for future in self._waiting:
             if not future.done():
                 future.set_exception(LogClosed("the log was closed"))
-        await self._client.close()
+        await _end(self._client)
 
     async def _living(self) -> Client:
         """Return the client, another when it gave up: it does at a server's error."""
@@ -220,7 +220,7 @@ class Connection:
                 await _connect(client, self._options)
                 await client.subscribe(f"{self._prefix}.*", cb=self._on_message)
         except (OSError, errors.Error, TimeoutError) as error:
-            await client.close()
+            await _end(client)
             raise NotSent(f"no server of NATS answers: {error!r}") from error
 
     async def _exchange(
@@ -270,6 +270,12 @@ class Connection:
     async def _on_message(self, message: Msg) -> None:
         if handler := self._handlers.get(message.subject):
             handler(message)
+
+
+async def _end(client: Client) -> None:
+    # it fails where what waits can't be sent, and then leaves the rest to its user
+    with contextlib.suppress(OSError):
+        await client.close()
 
 
 async def _connect(client: Client, options: JetStreamOptions) -> None:

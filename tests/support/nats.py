@@ -23,7 +23,7 @@ server_name: {name}
 listen: 127.0.0.1:{client}
 http: 127.0.0.1:{http}
 max_payload: 2097152
-jetstream {{ store_dir: "{store}", {sync}max_memory_store: 64MB, max_file_store: {most} }}
+jetstream {{ store_dir: "{store}", {sync}max_mem: 64MB, max_file: {most} }}
 {cluster}{extra}
 """
 _CLUSTER = """
@@ -75,7 +75,7 @@ class NatsServer:
         self._signal(signal.SIGTERM)
 
     def ready(self) -> bool:
-        """Return whether it is healthy: JetStream is up, and what it holds is current."""
+        """Return whether it is healthy: JetStream is up and has caught up."""
         with contextlib.suppress(OSError, urllib.error.URLError, ValueError):
             return bool(self._get("healthz").get("status") == "ok")
         return False
