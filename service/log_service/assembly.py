@@ -1,11 +1,74 @@
 """The log service, put together from the settings."""
 
+from functools import partial
+
 from service.feature import Core, Feature
+from service.log_service.access import ListedAccess, OpenAccess
+from service.log_service.calls import Calls, Span, no_span
+from service.log_service.credentials import ServerCredentials
+from service.log_service.ending import Endings
+from service.log_service.listener import LogListener
+from service.log_service.servicer import add_log_service
+from service.log_service.streams import Streams
+from service.observability.commitlog_metrics import CommitLogMetrics
+from service.server.lifecycle import Phase
+from service.settings import LogServiceSettings
 
 __all__ = ["log_service"]
 
 
 def log_service(core: Core) -> Feature:
-    """Return the parts of the log service."""
-    del core
-    return Feature()
+    """Return the parts of the log service: what listens stops before what it serves."""
+
+    def settings() -> LogServiceSettings:
+        return core.store.current.log_service
+
+    metrics = CommitLogMetrics(core.metrics.shared)
+    streams = Streams(settings(), metrics=metrics)
+    endings = Endings()
+    register = partial(
+        add_log_service,
+        log=streams,
+        access=ListedAccess(settings)
+        if settings().access == "listed"
+        else OpenAccess(),
+        limits=lambda: settings().limits,
+        endings=endings,
+        observe=metrics.moved,
+    )
+    tls = settings().tls
+    credentials = ServerCredentials(tls, metrics=metrics) if tls.enabled else None
+    listener = LogListener(
+        settings(),
+        register=register,
+        calls=Calls(
+            metrics=metrics,
+            endings=endings,
+            logged=lambda: core.store.current.log.access,
+            span=_spans(core),
+        ),
+        endings=endings,
+        ready=partial(_ready, core),
+        credentials=credentials,
+    )
+    return Feature(parts=[streams, *([credentials] if credentials else []), listener])
+
+
+async def _ready(core: Core) -> bool:
+    """Whether the readiness probe would say yes."""
+    health = core.health
+    if health.phase() is not Phase.READY or health.switched_off() is not None:
+        return False
+    return not await health.failures()
+
+
+def _spans(core: Core) -> Span:
+    """Return what makes spans, where calls are traced."""
+    if core.store.current.tracing.exporter == "none":
+        return no_span
+    # OpenTelemetry takes its time to import
+    from service.tracing.calls import call_span
+
+    return lambda method, metadata: call_span(
+        method, metadata, trusted=core.store.current.tracing.trust_callers
+    )

@@ -26,6 +26,7 @@ from service.server.hosts import is_served
 
 __all__ = [
     "DEFAULT_SECURITY_HEADERS",
+    "SANE_ID",
     "forwarded",
     "request_id",
     "security_headers",
@@ -38,7 +39,7 @@ _LOGGED_ID: ContextVar[object] = ContextVar(
 )
 """What structlog adds to each log line; set directly, because binding costs more."""
 
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """A request id that can stand in a header, a log line and a URN as it is."""
 
 DEFAULT_SECURITY_HEADERS = {
@@ -65,7 +66,7 @@ _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 def _identify(ctx: RequestContext) -> None:
     given = ctx.raw_header(b"x-request-id")
-    if given is None or _SANE_ID.fullmatch(given) is None:
+    if given is None or SANE_ID.fullmatch(given) is None:
         given = b"%032x" % random.getrandbits(128)
     ctx.request_id = given.decode("ascii")
     ctx.response_headers.append((b"x-request-id", given))

@@ -5,8 +5,8 @@ Start and stop of the process: the order of everything stands here.
     ready      open the main port, report ready
     draining   SIGTERM or SIGINT: not ready, but still accepting for `drain_delay`,
                every answer with `Connection: close`, until no load balancer sends more
-    stopping   stop accepting, let requests in flight finish within `grace_period`,
-               stop the parts, last to first
+    stopping   stop accepting, let requests in flight finish within `grace_period`, on
+               the main port and on those of parts, stop the parts, last to first
     stopped    close the admin port, exit
 
 A second signal forces the exit within a second; `hard_limit` after the first one a
@@ -24,7 +24,7 @@ from types import FrameType
 from service.errors import StartError
 from service.observability.logging import get_logger
 from service.server.listener import ServerThread
-from service.server.parts import MainServer, Part, Timing
+from service.server.parts import MainServer, Part, ServingPart, Timing
 
 __all__ = ["Lifecycle", "Phase"]
 
@@ -158,6 +158,8 @@ class Lifecycle:
         """Go from ready to stopped; return whether nothing was cut."""
         if self.phase is Phase.READY:
             self._main.begin_drain()
+            for each in self._serving():
+                each.begin_drain()
             self._enter(Phase.DRAINING, seconds=self._timing.drain_delay)
             await self._pause(self._timing.drain_delay)
         grace = 0.0 if self._force.is_set() else self._timing.grace_period
@@ -170,15 +172,23 @@ class Lifecycle:
         return not cut
 
     async def _finish(self, grace: float) -> int:
-        """Close the main server; a forced stop ends the grace at once."""
-        closing = asyncio.ensure_future(self._main.stop(grace=grace))
+        """Close what listens; a forced stop ends the grace at once."""
+        closing = asyncio.ensure_future(self._close(grace))
         forced = asyncio.ensure_future(self._force.wait())
         await asyncio.wait({closing, forced}, return_when=asyncio.FIRST_COMPLETED)
         forced.cancel()
         if closing.done():
             return closing.result()
         closing.cancel()
-        return await self._main.stop(grace=0.0)
+        return await self._close(0.0)
+
+    async def _close(self, grace: float) -> int:
+        """Close the main server and those of parts; return how many were cut."""
+        parts = (each.finish(grace=grace) for each in self._serving())
+        return sum(await asyncio.gather(self._main.stop(grace=grace), *parts))
+
+    def _serving(self) -> list[ServingPart]:
+        return [each for each in self._started if isinstance(each, ServingPart)]
 
     async def _stop_part(self, part: Part) -> None:
         try:

@@ -4,7 +4,7 @@ from typing import Protocol, runtime_checkable
 
 from service.server.ports import Endpoint
 
-__all__ = ["CheckedPart", "MainServer", "Part", "Timing"]
+__all__ = ["CheckedPart", "MainServer", "Part", "ServingPart", "Timing"]
 
 
 @runtime_checkable
@@ -26,6 +26,17 @@ class CheckedPart(Part, Protocol):
 
     async def check(self) -> None:
         """Return when ready; raise the reason when not."""
+
+
+@runtime_checkable
+class ServingPart(Part, Protocol):
+    """A part with a listener of its own, which is drained along with the main one."""
+
+    def begin_drain(self) -> None:
+        """Keep accepting, and tell clients to go elsewhere."""
+
+    async def finish(self, *, grace: float) -> int:
+        """Stop listening, finish within *grace* seconds; return how many were cut."""
 
 
 class MainServer(Protocol):

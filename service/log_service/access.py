@@ -1,0 +1,193 @@
+"""
+Who calls, and what they may do.
+
+A caller is known by its certificate, whose names the authority vouches for, or by a
+bearer token; without either it is an address. What it may do is looked up at each call,
+so that a change of the settings, which a ConfigMap brings, holds from the next one on.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol, TypeAlias
+from urllib.parse import unquote
+
+import grpc
+
+from service.bearer import ATTEMPTS, MOST_ADDRESSES, REFILL_RATE
+from service.log_api.errors import CallRefused, Reason
+from service.resilience.throttle import KeyedThrottle
+from service.settings.log_service import LogServiceSettings
+
+__all__ = [
+    "Access",
+    "Action",
+    "Caller",
+    "Context",
+    "ListedAccess",
+    "OpenAccess",
+    "address_of",
+]
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+"""A call, as gRPC has it."""
+
+
+class Action(StrEnum):
+    """What may be done with a stream."""
+
+    PRODUCE = "produce"
+    CONSUME = "consume"
+
+
+class Caller(NamedTuple):
+    """
+    Who calls.
+
+    Attributes:
+        address: Without a port.
+        subjects: Names that it has proved; the first is the one it is known by.
+    """
+
+    address: str
+    subjects: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Under which its limits are counted."""
+        return self.subjects[0] if self.subjects else self.address
+
+
+class Access(Protocol):
+    """Decides who may do what."""
+
+    def identify(self, context: Context) -> Caller:
+        """
+        Return who calls.
+
+        Raises:
+            CallRefused: Nobody knows.
+        """
+
+    def allow(self, caller: Caller, stream: str, *actions: Action) -> None:
+        """
+        Return when *caller* may do one of *actions* with *stream*, as it is now.
+
+        Raises:
+            CallRefused: It may not.
+        """
+
+
+class OpenAccess:
+    """Lets everybody in."""
+
+    def identify(self, context: Context) -> Caller:
+        """Return who calls; see `Access`."""
+        return Caller(address_of(context), _named(context))
+
+    def allow(self, caller: Caller, stream: str, *actions: Action) -> None:
+        """Return."""
+
+
+class ListedAccess:
+    """
+    Lets those in whom the settings list.
+
+    Args:
+        settings: Gives the settings as they are now.
+
+    Concurrency:
+        For one event loop.
+    """
+
+    def __init__(self, settings: Callable[[], LogServiceSettings]) -> None:
+        self._settings = settings
+        self._seen: LogServiceSettings | None = None
+        self._digests: list[tuple[bytes, str]] = []
+        self._guessers = KeyedThrottle(lambda: _GUESSES, max_keys=MOST_ADDRESSES)
+
+    def identify(self, context: Context) -> Caller:
+        """Return who calls; see `Access`."""
+        address = address_of(context)
+        token = _bearer(context.invocation_metadata())
+        subjects = _named(context)
+        if token is not None:
+            subjects = (self._subject(token, address), *subjects)
+        if not subjects:
+            raise CallRefused(Reason.UNAUTHENTICATED)
+        return Caller(address, subjects)
+
+    def allow(self, caller: Caller, stream: str, *actions: Action) -> None:
+        """Return when it may; see `Access`."""
+        if not any(self._may(caller.subjects, stream, each) for each in actions):
+            raise CallRefused(Reason.PERMISSION_DENIED)
+
+    def _may(self, subjects: Iterable[str], stream: str, action: Action) -> bool:
+        permissions = self._settings().permissions
+        listed = (permissions[each] for each in subjects if each in permissions)
+        for access in listed:
+            allowed = access.produce if action is Action.PRODUCE else access.consume
+            if stream in allowed or "*" in allowed:
+                return True
+        return False
+
+    def _subject(self, token: bytes, address: str) -> str:
+        """Return whose *token* is; addresses that guess must wait."""
+        wait = self._guessers.try_acquire(address)
+        if wait > 0:
+            raise CallRefused(Reason.RATE_LIMITED, retry_after=wait)
+        given, found = _digest(token), None
+        for digest, subject in self._known():
+            # all are compared, so that the time tells nothing
+            if hmac.compare_digest(digest, given):
+                found = subject
+        if found is None:
+            raise CallRefused(Reason.UNAUTHENTICATED)
+        self._guessers.forget(address)
+        return found
+
+    def _known(self) -> list[tuple[bytes, str]]:
+        settings = self._settings()
+        if settings is not self._seen:
+            self._seen = settings
+            self._digests = [
+                (_digest(token.get_secret_value().encode()), subject)
+                for subject, token in settings.tokens.items()
+            ]
+        return self._digests
+
+
+_GUESSES = (ATTEMPTS, REFILL_RATE)
+
+
+def address_of(context: Context) -> str:
+    """Return the address of who calls, without a port."""
+    kind, _, rest = (context.peer() or "").partition(":")
+    if kind not in {"ipv4", "ipv6"}:
+        return kind
+    return unquote(rest).rpartition(":")[0].strip("[]")
+
+
+def _named(context: Context) -> tuple[str, ...]:
+    """Return the names in the caller's certificate, that of its subject first."""
+    proved: Mapping[str, Iterable[bytes]] = context.auth_context()
+    found = [
+        each.decode("utf-8", "replace")
+        for key in ("x509_common_name", "x509_subject_alternative_name")
+        for each in proved.get(key, ())
+    ]
+    return tuple(dict.fromkeys(each for each in found if each))
+
+
+def _bearer(metadata: Iterable[tuple[str, str | bytes]] | None) -> bytes | None:
+    for name, value in metadata or ():
+        if name == "authorization":
+            text = value.encode() if isinstance(value, str) else value
+            scheme, _, token = text.partition(b" ")
+            return token.strip() if scheme.lower() == b"bearer" else b""
+    return None
+
+
+def _digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).digest()

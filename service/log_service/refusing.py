@@ -1,0 +1,43 @@
+"""Failures as statuses, in the language of who called."""
+
+from typing import NoReturn
+
+from grpc_status import rpc_status
+
+from service.commitlog.errors import (
+    CommitLogError,
+    LogDamaged,
+    LogFull,
+    WritesRefused,
+)
+from service.log_api.errors import status_of
+from service.log_service.access import Context
+from service.observability.logging import get_logger
+
+__all__ = ["refuse"]
+
+_OURS = (LogDamaged, LogFull, WritesRefused)
+"""What operators must hear of: files and disks, which clients are told nothing of."""
+
+
+async def refuse(context: Context, error: CommitLogError) -> NoReturn:
+    """
+    End the call with the status of *error*.
+
+    Raises:
+        grpc.aio.AbortError: Always; the server knows what it means.
+    """
+    if isinstance(error, _OURS):
+        get_logger("httpserver.log_service").error(
+            "log_failed", reason=f"{type(error).__name__}: {error}"
+        )
+    languages = (
+        str(value)
+        for name, value in context.invocation_metadata() or ()
+        if name == "accept-language"
+    )
+    told = status_of(error, accept_language=next(languages, ""))
+    status = rpc_status.to_status(told)
+    kept = context.trailing_metadata() or ()  # what an interceptor has set
+    await context.abort(status.code, status.details, (*kept, *status.trailing_metadata))
+    raise AssertionError  # abort has raised
