@@ -5,6 +5,7 @@ from service.observability.phonebook_metrics import PhonebookMetrics
 from service.phonebook.api import PATH, router
 from service.phonebook.book import PhoneBook
 from service.phonebook.keeping import KeptStore
+from service.phonebook.page import page_routes
 from service.phonebook.plain import plain_routes
 from service.phonebook.status import status_route
 from service.phonebook.transfer import transfer_routes
@@ -27,5 +28,5 @@ def phonebook(core: Core) -> Feature:
 
     book = PhoneBook(store, settings, user=user)
     routes = [*transfer_routes(book, path=PATH), status_route(book, path=PATH)]
-    routes += plain_routes(book)
+    routes += [*page_routes(book), *plain_routes(book)]
     return Feature(routers=[router(book)], routes=routes, parts=[store])

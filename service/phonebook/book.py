@@ -109,11 +109,14 @@ class PhoneBook:
         with answered():
             return await self.store.count()
 
-    async def add(self, ctx: RequestContext, values: Mapping[str, Any]) -> Added:
-        """Keep a new contact, once for the request's idempotency key."""
+    async def add(
+        self, ctx: RequestContext, values: Mapping[str, Any], *, key: str | None = None
+    ) -> Added:
+        """Keep a new contact, once for *key* or the request's idempotency key."""
         with answered():
             fields = self.checked(values)
-            return await self.store.add(fields, once=self._once(ctx, fields))
+            once = self._once(ctx, fields, key or read_key(ctx))
+            return await self.store.add(fields, once=once)
 
     async def replace(
         self,
@@ -189,8 +192,9 @@ class PhoneBook:
         current = (await self.store.get(contact_id)).version
         return current if current in versions else -1
 
-    def _once(self, ctx: RequestContext, fields: ContactFields) -> OnceKey | None:
-        key = read_key(ctx)
+    def _once(
+        self, ctx: RequestContext, fields: ContactFields, key: str | None
+    ) -> OnceKey | None:
         if key is None:
             return None
         place = orjson.dumps([self._user(ctx), ctx.method, ctx.route, key])
