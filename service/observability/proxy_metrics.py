@@ -11,6 +11,7 @@ CLASSES = ("2xx", "3xx", "4xx", "5xx", "failed")
 
 REASONS = (
     "refused",
+    "certificate",
     "cut",
     "bad_answer",
     "unwell",

@@ -137,7 +137,7 @@ class Proxy:
         target: Target,
     ) -> Upstream:
         name = route.name or _name(route, target)
-        about = f"{settings.breaker!r} {settings.retry_ratio}"
+        about = f"{settings.breaker!r} {settings.retry_ratio} {target.tls}"
         key = (name, f"{target.scheme}://{target.host}:{target.port}", about)
         upstream = self._upstreams.get(key) or before.get(key)
         if upstream is None:

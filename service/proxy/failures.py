@@ -13,6 +13,7 @@ from service.errors import RequestError, retry_after
 
 __all__ = [
     "BadAnswer",
+    "CertificateRefused",
     "ClientLeft",
     "Failure",
     "NotConnected",
@@ -47,6 +48,13 @@ class NotConnected(Failure):
     reason = "refused"
     words = "The upstream can't be reached."
     sent = False
+
+
+class CertificateRefused(NotConnected):
+    """It is not who it says: another name, another authority, another day."""
+
+    reason = "certificate"
+    words = "The upstream's certificate can't be trusted."
 
 
 class BadAnswer(Failure):

@@ -9,7 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from service.proxy.connection import UpstreamConnection
-from service.proxy.failures import NotConnected, TimedOut, TornOff, Unasked
+from service.proxy.failures import (
+    CertificateRefused,
+    NotConnected,
+    TimedOut,
+    TornOff,
+    Unasked,
+)
+from service.proxy.trust import Trust
 
 __all__ = ["Pool", "PoolLimits", "ReuseObserver"]
 
@@ -43,7 +50,7 @@ class Pool:
     Args:
         host: Address or name.
         port: Port.
-        tls: TLS context; None for plain connections.
+        trust: What TLS is checked by; None for plain connections.
         limits: Gives the limits, asked at each use.
         observe: Counts connections that are taken.
 
@@ -56,12 +63,12 @@ class Pool:
         host: str,
         port: int,
         *,
-        tls: ssl.SSLContext | None = None,
+        trust: Trust | None = None,
         limits: Callable[[], PoolLimits],
         observe: ReuseObserver,
     ) -> None:
         self._host, self._port = host, port
-        self._tls = tls
+        self._trust = trust
         self._limits = limits
         self._observe = observe
         self._idle: list[UpstreamConnection] = []
@@ -106,6 +113,8 @@ class Pool:
                 return await self._connect(limits.max_head)
         except TimeoutError:
             raise TimedOut("connect") from None
+        except ssl.SSLCertVerificationError as error:
+            raise CertificateRefused(str(error)) from error
         except OSError as error:  # ssl.SSLError is one of them
             raise NotConnected(str(error)) from error
         finally:
@@ -117,8 +126,8 @@ class Pool:
             lambda: UpstreamConnection(max_head=max_head),
             self._host,
             self._port,
-            ssl=self._tls,
-            server_hostname=self._host if self._tls else None,
+            ssl=self._trust.context() if self._trust else None,
+            server_hostname=self._trust.name if self._trust else None,
         )
         return connection
 

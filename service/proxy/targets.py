@@ -8,6 +8,7 @@ refused dot segments and encoded slashes: what is below it here is below it ther
 """
 
 import re
+from pathlib import Path
 from urllib.parse import quote
 
 from service.server.context import RequestContext
@@ -33,6 +34,8 @@ class Target:
         host: Host name or address, or name of the service.
         port: Port; 0 for a service.
         authority: Value of `Host`.
+        tls: Name that its certificate must be for, and the file of authorities that
+            vouch for it, None for those of the system; None as a whole for plain HTTP.
         moves: Whether paths differ between the two sides.
     """
 
@@ -46,6 +49,9 @@ class Target:
         self.port = int(match["port"] or default)
         port = f":{match['port']}" if match["port"] else ""
         self.authority = f"{match['host']}{port}".encode("ascii")
+        self.tls: tuple[str, Path | None] | None = None
+        if self.scheme == "https":
+            self.tls = (route.tls_name or self.host, _path(route.ca_file))
         here = route.path.rstrip("/")
         base = match["base"]
         there = base if route.strip_prefix else base + here
@@ -86,6 +92,10 @@ class Target:
 
     def _cookie_back(self, match: re.Match[bytes]) -> bytes:
         return match[1] + self._path_back(match[2].strip())
+
+
+def _path(name: str) -> Path | None:
+    return Path(name) if name else None
 
 
 def _visible(text: bytes) -> bytes:

@@ -6,7 +6,6 @@ balancer picks from, and an attempt that is made again goes to another.
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable, Collection
 from typing import Protocol
 
@@ -16,6 +15,7 @@ from service.discovery.model import Endpoint, NoEndpoints, UnknownService
 from service.proxy.failures import ClientLeft, Failure, Unasked
 from service.proxy.pool import Pool, PoolLimits
 from service.proxy.targets import Target
+from service.proxy.trust import Trust
 from service.resilience.circuit_breaker import BreakerLimits, CircuitBreaker
 from service.resilience.events import Observe
 from service.resilience.retry import RetryBudget
@@ -70,7 +70,7 @@ class Upstream:
 
     Args:
         name: What metrics, logs and errors call it.
-        target: Where it is.
+        target: Where it is, and by what TLS is checked.
         balancer: Picks endpoints of services; None where none is discovered.
         limits: Gives the limits of its connections.
         breaker: When it is left alone.
@@ -106,7 +106,7 @@ class Upstream:
         self.budget = RetryBudget(retry_ratio)
         self._service = target.host if target.scheme == "service" else None
         self._fixed = _Fixed(Endpoint(target.host, target.port))
-        self._tls = ssl.create_default_context() if target.scheme == "https" else None
+        self._trust = Trust(*target.tls) if target.tls else None
         self._balancer = balancer
         self._limits = limits
         self._reused = reused
@@ -138,7 +138,7 @@ class Upstream:
             pool = self._pools[endpoint] = Pool(
                 endpoint.host,
                 endpoint.port,
-                tls=self._tls,
+                trust=self._trust,
                 limits=self._limits,
                 observe=self._reused,
             )

@@ -58,6 +58,16 @@ class ProxyRoute(Section):
         description="What metrics, logs and errors call the upstream; empty: the "
         "service's name, or the path.",
     )
+    ca_file: str = Field(
+        "",
+        description="Authorities that vouch for an https upstream, PEM, read again "
+        "when they change; empty: those of the system.",
+    )
+    tls_name: HostName = Field(
+        "",
+        description="Name that an https upstream is asked for, and that its "
+        "certificate must have; empty: its host.",
+    )
     strip_prefix: bool = Field(False, description="Leave the path's prefix out.")
     preserve_host: bool = Field(
         False, description="Send the client's `Host`, not the upstream's."
@@ -87,6 +97,8 @@ class ProxyRoute(Section):
             raise ValueError("upstream has no such port")
         if match["scheme"] == "service" and match["port"]:
             raise ValueError("upstream: a service's ports are discovered")
+        if match["scheme"] != "https" and (self.ca_file or self.tls_name):
+            raise ValueError("ca_file and tls_name are for https upstreams")
         if _DOTS.search(self.path):
             raise ValueError("path must have no dot segments")
         if not {"CONNECT", "TRACE"}.isdisjoint(self.methods):

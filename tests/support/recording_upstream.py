@@ -5,6 +5,7 @@ reader sees them, and answers whatever a test wants, garbage included.
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 
@@ -80,6 +81,7 @@ class RecordingUpstream:
 
     Args:
         script: What becomes of each connection; it may raise `OSError`.
+        tls: What speaks TLS on it; None speaks none.
 
     Attributes:
         port: The port.
@@ -88,11 +90,12 @@ class RecordingUpstream:
         ended: Scripts that have come to their end.
     """
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[tuple[bytes, dict[bytes, bytes], bytes]] = []
         self.connections = 0
         self.ended = 0
         self.script = script
+        self._tls = tls
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port: int = self._socket.getsockname()[1]
         self._open: set[socket.socket] = set()
@@ -115,9 +118,20 @@ class RecordingUpstream:
         with contextlib.suppress(OSError):
             while True:
                 sock, _ = self._socket.accept()
-                peer = Peer(self, sock, self.connections)
+                number = self.connections
                 self.connections += 1
-                threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
+                threading.Thread(
+                    target=self._meet, args=(sock, number), daemon=True
+                ).start()
+
+    def _meet(self, sock: socket.socket, number: int) -> None:
+        if self._tls is not None:
+            try:
+                sock = self._tls.wrap_socket(sock, server_side=True)
+            except OSError:
+                sock.close()
+                return
+        self._serve(Peer(self, sock, number))
 
     def _serve(self, peer: Peer) -> None:
         self._open.add(peer.sock)
@@ -141,10 +155,12 @@ def always(data: bytes) -> Script:
 
 
 @contextlib.contextmanager
-def recording_upstream(script: Script | bytes = OK) -> Iterator[RecordingUpstream]:
+def recording_upstream(
+    script: Script | bytes = OK, *, tls: ssl.SSLContext | None = None
+) -> Iterator[RecordingUpstream]:
     """Run an upstream until the block ends; bytes are what it always answers."""
     upstream = RecordingUpstream(
-        always(script) if isinstance(script, bytes) else script
+        always(script) if isinstance(script, bytes) else script, tls
     )
     try:
         yield upstream
