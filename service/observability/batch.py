@@ -10,6 +10,7 @@ Source: https://prometheus.io/docs/practices/pushing/
 
 import contextlib
 import functools
+import re
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
@@ -37,7 +38,7 @@ def measured(
     Args:
         command: Name of the command.
         gateway: URL of the Pushgateway; a user and a password in it are sent as basic
-            authentication and shown nowhere.
+            authentication, and shown as little as a query is.
         complain: Told when the gateway can't be reached, which fails no command.
     """
     began = time.monotonic()
@@ -60,7 +61,7 @@ def measured(
                 ),
             )
         except (OSError, ValueError, HTTPException) as error:
-            complain(f"no metrics were pushed to {url}: {error}")
+            complain(f"no metrics were pushed to {_shown(url)}: {_reason(error)}")
 
 
 def _credentials(gateway: str) -> tuple[str, str | None, str | None]:
@@ -72,6 +73,16 @@ def _credentials(gateway: str) -> tuple[str, str | None, str | None]:
         return gateway, None, None
     user, _, password = told.partition(":")
     return scheme + separator + host + slash + path, unquote(user), unquote(password)
+
+
+def _shown(url: str) -> str:
+    """Return *url* without its query, which may hold a token."""
+    return re.split(r"[?#]", url, maxsplit=1)[0]
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong; of a URL that can't be used it would tell parts."""
+    return str(error) if isinstance(error, OSError) else type(error).__name__
 
 
 def _run(duration: float, *, success: bool) -> CollectorRegistry:

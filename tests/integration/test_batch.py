@@ -89,6 +89,24 @@ def test_password_of_the_gateway_is_not_told():
     assert "pa-ss" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9/at?token=geheim",
+        "http://127.0.0.1:9/at?token=geheim now",
+        "http://127.0.0.1:9/at#geheim",
+    ],
+    ids=["query", "unusable", "fragment"],
+)
+def test_query_of_the_gateway_is_not_told(url):
+    """A token may be in it, and the reason tells nothing of the URL either."""
+    done = check("--pushgateway", url)
+
+    assert done.returncode == 0
+    assert "no metrics were pushed to http://127.0.0.1:9/at: " in done.stderr
+    assert "geheim" not in done.stderr
+
+
 def test_password_of_the_gateway_is_sent():
     """As basic authentication, which a proxy before the gateway asks for."""
     asked = []
