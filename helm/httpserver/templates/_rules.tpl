@@ -29,6 +29,8 @@ changes each value and looks for the old word.
 {{- if not (has (float64 $rule.slo.latencyBound) $bounds) -}}
 {{- fail "prometheusRule.slo.latencyBound must be one of config.metrics.buckets: a histogram knows no other bounds" -}}
 {{- end -}}
+{{- /* fails with what is wrong: they are regular expressions of Go, as Prometheus has them */ -}}
+{{- $_ := list (mustRegexMatch $rule.slo.ignoredRoutes "") (mustRegexMatch $rule.slo.slowRoutes "") -}}
 {{- range concat $rule.disabled (keys $rule.overrides) -}}
 {{- if not (has . $.names) }}{{ fail (printf "prometheusRule: there is no alert %s" .) }}{{ end -}}
 {{- end -}}
