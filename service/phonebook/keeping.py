@@ -10,7 +10,7 @@ runs out of patience and cuts it.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -123,6 +123,10 @@ class KeptStore:
     async def add_all(self, batch: Sequence[ContactFields]) -> list[bool]:
         """Keep many new contacts, in one step."""
         return await self._measured("add_all", lambda store: store.add_all(batch))
+
+    async def taken(self, numbers: Collection[str]) -> set[str]:
+        """Return those of *numbers* that contacts have."""
+        return await self._measured("taken", lambda store: store.taken(numbers))
 
     async def replace(
         self, contact_id: str, fields: ContactFields, *, version: int | None = None

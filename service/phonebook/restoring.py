@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.phonebook.backup import Damaged, Head, Key
 from service.phonebook.databases import Database, translated
-from service.phonebook.migrating import migrate
+from service.phonebook.migrating import check_schema, migrate
 from service.phonebook.model import Contact
 from service.phonebook.rows import contact_row, word_rows
 from service.phonebook.tables import CONTACTS, KEYS, WORDS
@@ -56,6 +56,7 @@ async def restore(
         raise Damaged("it has no head")
     with translated():
         await migrate(database.writers)
+        await check_schema(database.writers)
         async with database.writers.begin() as connection:
             await _clear(connection, replace=replace)
             try:

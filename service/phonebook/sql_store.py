@@ -10,7 +10,13 @@ calls its own contact a duplicate.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -144,6 +150,16 @@ class SqlStore:
         # of equal numbers in one batch the sort has kept the first one first
         numbers = {each.fields.number for each in made if each.id in added}
         return [_taken(numbers, each.number) for each in batch]
+
+    async def taken(self, numbers: Collection[str]) -> set[str]:
+        """Return those of *numbers* that contacts have."""
+        statement = select(CONTACTS.c.number).where(CONTACTS.c.number.in_(numbers))
+
+        async def work() -> set[str]:
+            async with self._reading() as connection:
+                return {*(await connection.scalars(statement))}
+
+        return await self._done(work)
 
     async def replace(
         self, contact_id: str, fields: ContactFields, *, version: int | None = None

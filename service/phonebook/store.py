@@ -6,7 +6,7 @@ same answers. A change is whole or not there at all; one that was acknowledged s
 through a crash of the service or the machine.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -168,6 +168,9 @@ class ContactStore(Protocol):
         Returns:
             For each whether it is new; those whose number is taken are left out.
         """
+
+    async def taken(self, numbers: Collection[str]) -> set[str]:
+        """Return those of some hundred *numbers* that contacts have."""
 
     async def replace(
         self, contact_id: str, fields: ContactFields, *, version: int | None = None

@@ -6,7 +6,7 @@ after whatever cut it: what is there already is skipped, because its number is t
 """
 
 import codecs
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from service.errors import BadRequest, UnsupportedMediaType
@@ -14,6 +14,7 @@ from service.phonebook.answers import answered
 from service.phonebook.book import PhoneBook
 from service.phonebook.formats import WRITERS, csv_records, json_records
 from service.phonebook.model import ContactFields, InvalidContact
+from service.phonebook.vcards import vcard_records
 from service.server.context import RequestContext
 from service.server.reading import (
     ClientDisconnected,
@@ -27,14 +28,20 @@ from service.server.routes import Route
 __all__ = ["transfer_routes"]
 
 _BATCH = 500
-_MAX_ERRORS = 100
+_ERRORS = 100
+_MAX_ERRORS = 1000
 _MAX_LINE = 20_000
 
 _READERS = {
     "text/csv": csv_records,
     "application/jsonl": json_records,
     "application/x-ndjson": json_records,
+    "text/vcard": vcard_records,
+    "text/x-vcard": vcard_records,
 }
+
+Keep = Callable[[PhoneBook, list[ContactFields], dict[str, Any]], Awaitable[None]]
+"""Takes a batch, and counts what became of it."""
 
 _EMPTY: dict[str, Any] = {"added": 0, "skipped": 0, "refused": 0}
 
@@ -65,7 +72,11 @@ def transfer_routes(book: PhoneBook, *, path: str) -> list[Route]:
             raise UnsupportedMediaType(
                 f"An import reads {kinds}.", headers={"accept": kinds}
             )
-        return ctx.write_json(await _imported(book, reader(_lines(ctx))))
+        # where a quote may be open nobody knows what a line means that was cut
+        lines = _lines(ctx, cut=reader is not csv_records)
+        keep = _count if _flag(ctx, "dry_run") else _keep
+        records = reader(lines)
+        return ctx.write_json(await _imported(book, records, keep, most=_most(ctx)))
 
     return [
         Route(
@@ -78,7 +89,8 @@ def transfer_routes(book: PhoneBook, *, path: str) -> list[Route]:
             path=f"{path}/import",
             handler=bring,
             methods=("POST",),
-            summary="Take many contacts, as CSV or JSON lines",
+            summary="Take many contacts, as CSV, JSON lines or vCards; with `?dry_run="
+            "true` tell what would become of them; `?errors=` is how many are told",
             max_body_bytes=book.settings().max_import_bytes,
             time_limit=0,
         ),
@@ -95,7 +107,9 @@ async def _written(
         yield write(page, first=False).encode()
 
 
-async def _imported(book: PhoneBook, records: AsyncIterator[Any]) -> dict[str, Any]:
+async def _imported(
+    book: PhoneBook, records: AsyncIterator[Any], keep: Keep, *, most: int
+) -> dict[str, Any]:
     result: dict[str, Any] = {**_EMPTY, "errors": []}
     batch: list[ContactFields] = []
     async for line, values in records:
@@ -105,13 +119,13 @@ async def _imported(book: PhoneBook, records: AsyncIterator[Any]) -> dict[str, A
             batch.append(book.checked(values))
         except InvalidContact as error:
             result["refused"] += 1
-            if len(result["errors"]) < _MAX_ERRORS:
+            if len(result["errors"]) < most:
                 told = {"line": line, "field": error.field, "reason": error.reason}
                 result["errors"].append(told)
         if len(batch) == _BATCH:
-            await _keep(book, batch, result)
+            await keep(book, batch, result)
             batch = []
-    await _keep(book, batch, result)
+    await keep(book, batch, result)
     return result
 
 
@@ -126,8 +140,40 @@ async def _keep(
     result["skipped"] += len(batch) - added
 
 
-async def _lines(ctx: RequestContext) -> AsyncIterator[str]:
-    """Yield the lines of the body, without their ends, as they come."""
+async def _count(
+    book: PhoneBook, batch: list[ContactFields], result: dict[str, Any]
+) -> None:
+    """Tell what would become of *batch*, and change nothing."""
+    numbers = {each.number for each in batch}
+    with answered():
+        added = len(numbers - await book.store.taken(numbers))
+    result["added"] += added
+    result["skipped"] += len(batch) - added
+
+
+def _flag(ctx: RequestContext, name: str) -> bool:
+    value = ctx.query.get(name, "false")
+    if value not in {"true", "false"}:
+        raise BadRequest(f"{name} is true or false.")
+    return value == "true"
+
+
+def _most(ctx: RequestContext) -> int:
+    """Return how many refused records are told."""
+    value = ctx.query.get("errors", str(_ERRORS))
+    if not (value.isascii() and value.isdigit() and int(value[:9]) <= _MAX_ERRORS):
+        raise BadRequest(f"errors is a number up to {_MAX_ERRORS}.")
+    return int(value)
+
+
+async def _lines(ctx: RequestContext, *, cut: bool) -> AsyncIterator[str]:
+    """
+    Yield the lines of the body, without their ends, as they come.
+
+    Args:
+        ctx: Whose body.
+        cut: Whether one that is too long is cut short, instead of refusing all.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")()
     rest = ""
     async for chunk, last in _chunks(ctx):
@@ -137,8 +183,15 @@ async def _lines(ctx: RequestContext) -> AsyncIterator[str]:
             raise BadRequest("The body is not UTF-8.") from None
         *whole, rest = rest.split("\n")
         for line in whole:
-            yield line.removesuffix("\r")
+            yield (
+                line[: _MAX_LINE + 1].removesuffix("\r")
+                if cut
+                else line.removesuffix("\r")
+            )
         if len(rest) > _MAX_LINE:
+            if cut:
+                rest = rest[: _MAX_LINE + 1]
+                continue
             raise BadRequest(f"A line is longer than {_MAX_LINE} characters.")
     if rest:
         yield rest

@@ -320,3 +320,55 @@ def test_killed_service_has_every_acknowledged_contact(tmp_path):
         kept = {json.loads(line)["number"] for line in text.splitlines()}
         assert {*acknowledged} <= kept
         assert len(kept) <= len(acknowledged) + 4
+
+
+def test_vcards_can_be_imported(client):
+    """Cards of telephones, with a photo longer than any line may be."""
+    photo = "A" * 100_000
+    body = (
+        f"BEGIN:VCARD\r\nVERSION:3.0\r\nPHOTO;ENCODING=b:{photo}\r\nN:Müller;Ann\r\n"
+        "TEL:030 901820\r\nTEL;TYPE=pref:030 901821\r\nEND:VCARD\r\n"
+        "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Nobody\r\nEND:VCARD\r\n"
+    )
+    answer = client.post(
+        f"{CONTACTS}/import", content=body, headers={"content-type": "text/vcard"}
+    )
+
+    wrong = {"line": 8, "field": "number", "reason": "it is missing"}
+    told = {"added": 1, "skipped": 0, "refused": 1, "errors": [wrong]}
+    assert answer.json() == told
+    [contact] = client.get(CONTACTS).json()["items"]
+    assert (contact["first_name"], contact["last_name"]) == ("Ann", "Müller")
+    assert (contact["number"], contact["note"]) == ("+4930901821", "Tel: 030 901820")
+
+
+def test_exported_vcards_can_be_imported(client):
+    """What goes out comes in again."""
+    client.post(CONTACTS, json={**ANN, "note": "a, b;\n" * 40})
+    [before] = client.get(CONTACTS).json()["items"]
+    exported = client.get(f"{CONTACTS}/export?format=vcard")
+    client.delete(f"{CONTACTS}/{before['id']}")
+    media = exported.headers["content-type"]
+    client.post(
+        f"{CONTACTS}/import", content=exported.content, headers={"content-type": media}
+    )
+
+    [after] = client.get(CONTACTS).json()["items"]
+    same = ("first_name", "last_name", "number", "email", "note")
+    assert [after[name] for name in same] == [before[name] for name in same]
+
+
+def test_dry_run_tells_and_changes_nothing(client):
+    """What would be added, skipped and refused."""
+    client.post(CONTACTS, json=ANN)
+    body = "first_name,number\nA,030901820\nB,030901821\nC,030901821\n" + "D,x\n" * 3
+    kind = {"content-type": "text/csv"}
+    where = f"{CONTACTS}/import?dry_run=true&errors=2"
+    result = client.post(where, content=body, headers=kind).json()
+
+    assert (result["added"], result["skipped"], result["refused"]) == (1, 2, 3)
+    assert [each["line"] for each in result["errors"]] == [5, 6]
+    assert client.get(f"{CONTACTS}/status").json() == {"contacts": 1}
+    for wrong in ("dry_run=1", "errors=x", "errors=1001"):
+        answer = client.post(f"{CONTACTS}/import?{wrong}", content=body, headers=kind)
+        assert answer.status_code == 400

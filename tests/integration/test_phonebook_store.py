@@ -301,3 +301,12 @@ async def test_longest_names_of_expanding_letters_are_kept(store):
     added = await store.add(fields)
 
     assert (await store.get(added.contact.id)).fields == fields
+
+
+async def test_taken_numbers_are_told(store):
+    """Those that contacts have, and no others."""
+    await store.add(person(1))
+    await store.add(person(2))
+
+    assert await store.taken({number(1), number(3)}) == {number(1)}
+    assert await store.taken(set()) == set()
