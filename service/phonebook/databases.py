@@ -180,7 +180,7 @@ def _meaning(error: DBAPIError) -> Exception:
         return StoreUnavailable(_told(error, state), again=False)
     lost = error.connection_invalidated or state.startswith(_AGAIN)
     if lost or (not state and type(error).__name__ == "OperationalError"):
-        return StoreUnavailable(_told(error, state or "no connection"))
+        return StoreUnavailable(_told(error, state))
     return error
 
 
@@ -195,7 +195,7 @@ def _meaning_of_sqlite(error: DBAPIError) -> Exception:
 def _told(error: DBAPIError, state: str) -> str:
     """Return the state, and the first words of the driver: no password is in them."""
     words = " ".join(str(error.orig).split())[:_MOST_TOLD]
-    return f"{state}: {words}" if words else state
+    return ": ".join(filter(None, (state, words))) or "no connection"
 
 
 def _arguments(settings: PostgresqlSettings) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tests.support.certificates import Issued
 
 __all__ = ["PostgresqlServer", "postgresql_server"]
 
@@ -21,10 +24,12 @@ class PostgresqlServer:
 
     Attributes:
         port: Where it listens, the same after each start.
+        settings: Its settings, from the next start on.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.settings: dict[str, object] = {}
         self.port = _free_port()
         data = str(folder / "data")
         self._run("initdb", "-D", data, "-U", "phonebook", "-A", "trust",
@@ -32,19 +37,57 @@ class PostgresqlServer:
 
     def start(self) -> None:
         """Start, and return when it answers."""
-        options = (
-            f"-p {self.port} -c listen_addresses=127.0.0.1"
-            f" -c unix_socket_directories={self.folder}"
-        )
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": self.folder,
+            **self.settings,
+        }
+        options = f"-p {self.port}"
+        options += "".join(f" -c {name}={value}" for name, value in settings.items())
         self._control("-w", "-l", str(self.folder / "log"), "-o", options, "start")
 
     def stop(self, how: str = "fast") -> None:
         """Stop: `fast` cuts connections, `immediate` is a crash."""
         self._control("-w", "-m", how, "stop")
 
+    def kill(self) -> None:
+        """End all of it at once by SIGKILL, as when a machine goes."""
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        (self.folder / "data" / "postmaster.pid").unlink()
+
+    def processes(self) -> list[int]:
+        """Return the server and its helpers."""
+        first = (self.folder / "data" / "postmaster.pid").read_text().split()[0]
+        task = Path("/proc", first, "task", first, "children")
+        return [int(first), *map(int, task.read_text().split())]
+
+    def speak_tls(self, issued: Issued) -> None:
+        """Show a certificate from the next start on, and let nobody in without TLS."""
+        for path in issued.write(self.folder / "tls"):
+            self._own(path)
+        self._own(self.folder / "tls")
+        self.settings |= {
+            "ssl": "on",
+            "ssl_cert_file": self.folder / "tls" / "tls.crt",
+            "ssl_key_file": self.folder / "tls" / "tls.key",
+        }
+        rules = "hostssl all all 127.0.0.1/32 scram-sha-256\nlocal all all trust\n"
+        (self.folder / "data" / "pg_hba.conf").write_text(rules)
+
+    def ask(self, statement: str, *, database: str = "postgres") -> None:
+        """Run a statement as the server's owner."""
+        self._run("psql", "-h", str(self.folder), "-p", str(self.port),
+                  "-U", "phonebook", "-d", database, "-c", statement)  # fmt: skip
+
+    def _own(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            shutil.chown(path, _OTHER_USER)
+
     def create(self, database: str) -> None:
         """Make an empty database."""
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port),
+        self._run("createdb", "-h", str(self.folder), "-p", str(self.port),
                   "-U", "phonebook", database)  # fmt: skip
 
     def _control(self, *arguments: str) -> None:
