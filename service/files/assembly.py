@@ -3,7 +3,11 @@
 from service.feature import Core, Feature
 from service.files.keeping import Kept
 from service.files.listings import PATH
+from service.files.resumable import Resumable
 from service.files.server import FileServer
+from service.files.taking import Taking
+from service.files.turns import Turns
+from service.files.upload_fields import UPLOADS
 from service.observability.files_metrics import FilesMetrics
 from service.server.context import RequestContext
 from service.server.routes import Handler, Route
@@ -33,18 +37,25 @@ def files(core: Core) -> Feature:
         user=user,
         metrics=metrics,
     )
-    return Feature(routes=_routes(server), parts=[kept])
+    taking = Taking(server=server, place=lambda: kept, turns=Turns())
+    uploads = Resumable(server=server, taking=taking)
+    return Feature(routes=_routes(server, uploads), parts=[kept])
 
 
-def _routes(server: FileServer) -> list[Route]:
+def _routes(server: FileServer, uploads: Resumable) -> list[Route]:
     paths, root = f"{PATH}{{path:path}}", PATH.removesuffix("/")
+    upload = f"{UPLOADS}{{id}}"
     return [
         _route("GET", paths, server.get, "Give a file, or list a directory"),
-        _route("PUT", paths, server.put, "Create or replace a file"),
-        _route("POST", paths, server.post, "Upload files into a directory"),
+        _route("PUT", paths, uploads.put, "Create or replace a file"),
+        _route("POST", paths, uploads.post, "Upload files into a directory"),
         _route("DELETE", paths, server.delete, "Remove a file"),
+        _route("OPTIONS", paths, uploads.options, ""),
         _route("GET", root, server.get, ""),
-        _route("POST", root, server.post, ""),
+        _route("POST", root, uploads.post, ""),
+        _route("HEAD", upload, uploads.look, "Tell how much of an upload is there"),
+        _route("PATCH", upload, uploads.append, "Go on with an upload"),
+        _route("DELETE", upload, uploads.cancel, "Give an upload up"),
     ]
 
 

@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from service.files.errors import DigestMismatch
@@ -65,20 +65,23 @@ def digest_field(digests: Digests) -> str:
 
 class Hashing:
     """
-    Digests of bytes that go by: always SHA-256, others where they are expected.
+    Digests of bytes that go by.
 
     Args:
         expected: What they must come to.
+        always: Algorithms that are computed even where nothing is expected.
 
     Concurrency: one thread at a time.
     """
 
     __slots__ = ("_expected", "_running")
 
-    def __init__(self, expected: Digests = NO_DIGESTS) -> None:
+    def __init__(
+        self, expected: Digests = NO_DIGESTS, *, always: Iterable[str] = ("sha-256",)
+    ) -> None:
         self._expected = expected
         self._running = {
-            name: hashlib.new(name.replace("-", "")) for name in {"sha-256", *expected}
+            name: hashlib.new(name.replace("-", "")) for name in {*always, *expected}
         }
 
     def update(self, data: bytes) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from service.errors import StartError
+from service.files.errors import FileError
 from service.files.local_store import Limits, LocalStore
+from service.files.partials import Partials
 from service.files.threads import Threads
 from service.observability.files_metrics import FilesMetrics
 from service.observability.logging import get_logger
@@ -32,6 +34,8 @@ class Kept:
     Attributes:
         name: Of the part.
         store: The files.
+        partials: Uploads that wait to be resumed.
+        threads: Where the disk is waited for.
 
     Concurrency: the main event loop.
     """
@@ -43,9 +47,14 @@ class Kept:
     ) -> None:
         self._settings = settings
         self._metrics = metrics
-        self._threads = Threads(_THREADS)
+        self.threads = Threads(_THREADS)
         self._looking: asyncio.Task[None] | None = None
         self.store: LocalStore
+        self.partials: Partials
+
+    def check_room(self, size: int, more: int) -> None:
+        """Refuse a file of *size* bytes, and *more* bytes beside what is there."""
+        self.store.check_room(size, more)
 
     def limits(self) -> Limits:
         """Return how much is kept, as it is now."""
@@ -63,10 +72,16 @@ class Kept:
         """
         root = Path(self._settings().root)
         try:
-            self.store = await self._threads.run(
-                LocalStore, root, limits=self.limits, threads=self._threads
+            self.store = await self.threads.run(
+                LocalStore, root, limits=self.limits, threads=self.threads
             )
-            swept = await self._threads.run(self.store.recover)
+            self.partials = Partials(
+                self.store.hidden,
+                self.store.usage,
+                most=lambda: self._settings().max_stopped_uploads,
+            )
+            await self._expire()
+            swept = await self.threads.run(self.store.recover)
         except OSError as error:
             raise StartError(f"files.root {root}: {error.strerror}") from error
         used = self.store.used()
@@ -86,17 +101,32 @@ class Kept:
             return
         self._looking.cancel()
         await asyncio.gather(self._looking, return_exceptions=True)
-        self._threads.close()
+        self.threads.close()
         self.store.close()
 
     async def check(self) -> None:
         """Return when the disk answers; raise what it says when not."""
-        await self._threads.run(os.fstatvfs, self.store.tree.descriptor)
+        await self.threads.run(os.fstatvfs, self.store.tree.descriptor)
 
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(_LOOK)
-            self.tell()
+            try:
+                await self._expire()
+                self.tell()
+            except (FileError, OSError) as error:
+                get_logger("httpserver.files").warning(
+                    "files_unreachable", exc_info=error
+                )
+
+    async def _expire(self) -> None:
+        """Remove uploads that nobody went on with for too long."""
+        ttl = self._settings().stopped_upload_ttl
+        expired = await self.threads.run(self.partials.expire, ttl)
+        for _ in range(expired):
+            self._metrics.uploaded("expired")
+        if expired:
+            get_logger("httpserver.files").info("uploads_expired", uploads=expired)
 
     def tell(self) -> None:
         """Tell the metrics what the files take."""

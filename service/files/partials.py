@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from service.files.arrivals import Arrival, take_lock
 from service.files.disk_errors import told
@@ -140,6 +141,30 @@ class Partials:
             os.fsync(partial.arrival.descriptor)
             self._count(partial.arrival)
             write_record(self.directory, partial.upload_id + _RECORD, partial.record)
+
+    def complete(self, partial: Partial) -> None:
+        """Note that an upload has become a file."""
+        arrival = partial.arrival
+        length, name = arrival.size, arrival.name
+        with told():
+            if name:  # it was copied to another place
+                arrival.size = 0
+                self._count(arrival)
+                os.unlink(name, dir_fd=self.directory)
+            partial.record = replace(partial.record, complete=True, length=length)
+            write_record(self.directory, partial.upload_id + _RECORD, partial.record)
+
+    def shorten(self, partial: Partial, size: int) -> None:
+        """Throw away what came behind *size* bytes."""
+        with told():
+            os.ftruncate(partial.arrival.descriptor, size)
+            os.lseek(partial.arrival.descriptor, size, os.SEEK_SET)
+        partial.arrival.size = size
+
+    def discard(self, partial: Partial) -> None:
+        """Throw an upload away, and let go of it."""
+        self.remove(partial)
+        self.close(partial)
 
     def close(self, partial: Partial) -> None:
         """Let another request, or another process, go on with it."""

@@ -30,7 +30,6 @@ class Record:
         length: Bytes of the whole file; None as long as nobody said so.
         condition: Which version must be there at its end.
         digests: What the whole file must have.
-        replaces: Whether a file that is there is replaced rather than in the way.
         complete: Whether it has become a file.
     """
 
@@ -39,7 +38,6 @@ class Record:
     length: int | None = None
     condition: Condition = field(default_factory=Condition)
     digests: Digests = field(default_factory=dict)
-    replaces: bool = True
     complete: bool = False
 
 

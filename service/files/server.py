@@ -6,7 +6,7 @@ it. `PUT` creates or replaces a file, `POST` only creates. Bodies are read and w
 as they come; nothing is ever held whole.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -32,14 +32,15 @@ from service.server.reading import check_coding, media_type
 from service.server.responses import Response
 from service.settings import FileSettings
 
-__all__ = ["FileServer"]
+__all__ = ["NEW", "FileServer", "check_body", "stored_answer"]
 
 _CREATED = 201
 _NO_CONTENT = 204
 _SEE_OTHER = 303
 _CONFLICT = 409
 
-_NEW = Condition(none_match=("*",))
+NEW = Condition(none_match=("*",))
+"""No file may be there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,27 +81,49 @@ class FileServer:
 
     async def put(self, ctx: RequestContext) -> Response:
         """PUT: create or replace a file with the body."""
-        self.admit(ctx)
-        with answered():
-            path = file_path(ctx.path_params["path"])
-        check_body(ctx)
+        path = self.put_path(ctx)
         stored = await self._keep(ctx, path, condition_of(ctx))
         return stored_answer(path, stored)
 
     async def post(self, ctx: RequestContext) -> Response:
         """POST to a directory: create a file of `?name=`, or those of a form."""
-        self.admit(ctx)
-        text = ctx.path_params.get("path", "")
-        if text and not text.endswith("/"):
-            raise BadRequest("POST goes to a directory: its path ends in a slash.")
-        check_body(ctx)
         if media_type(ctx.headers) == "multipart/form-data":
-            return await self._post_form(ctx, text)
-        with answered():
-            path = file_path(text + ctx.query.get("name", ""))
+            return await self._post_form(ctx, self._directory(ctx))
+        path = self.post_path(ctx)
         with _never_replacing():
-            stored = await self._keep(ctx, path, _NEW)
+            stored = await self._keep(ctx, path, NEW)
         return stored_answer(path, stored)
+
+    def put_path(self, ctx: RequestContext) -> str:
+        """
+        Return which file a PUT is about.
+
+        Raises:
+            RequestError: It may not be put, or not like this.
+        """
+        self.admit(ctx)
+        check_body(ctx)
+        with answered():
+            return file_path(ctx.path_params["path"])
+
+    def post_path(self, ctx: RequestContext) -> str:
+        """
+        Return which file a POST is about.
+
+        Raises:
+            RequestError: It may not be posted, or not like this.
+        """
+        directory = self._directory(ctx)
+        with answered():
+            return file_path(directory + ctx.query.get("name", ""))
+
+    def _directory(self, ctx: RequestContext) -> str:
+        self.admit(ctx)
+        check_body(ctx)
+        directory = ctx.path_params.get("path", "")
+        if directory and not directory.endswith("/"):
+            raise BadRequest("POST goes to a directory: its path ends in a slash.")
+        return directory
 
     async def delete(self, ctx: RequestContext) -> Response:
         """DELETE: remove a file."""
@@ -142,7 +165,7 @@ class FileServer:
         return await self.counted(path, body, upload)
 
     async def counted(
-        self, path: str, chunks: AsyncIterator[bytes], upload: Upload
+        self, path: str, chunks: AsyncIterable[bytes], upload: Upload
     ) -> Stored:
         """Put a file, and count what it comes to."""
         try:
@@ -161,7 +184,7 @@ class FileServer:
             with answered():
                 path = file_path(directory + file.name)
             with _never_replacing():
-                await self.counted(path, file.chunks(), Upload(condition=_NEW))
+                await self.counted(path, file.chunks(), Upload(condition=NEW))
             paths.append(path)
         if not paths:
             raise BadRequest("The form has no file.")

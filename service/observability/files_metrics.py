@@ -7,6 +7,8 @@ __all__ = ["OUTCOMES", "FilesMetrics"]
 OUTCOMES = (
     "stored",
     "stopped",
+    "cancelled",
+    "expired",
     "cut",
     "refused",
     "mismatched",

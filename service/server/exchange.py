@@ -296,6 +296,24 @@ class Exchange:
         connection.transport.write(data)
         self._end()
 
+    def inform(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """
+        Send an interim answer at once; one that HTTP/1.0 or nobody would read is none.
+
+        Args:
+            status: 102 to 199.
+            headers: Names in lower case, and values.
+
+        Raises:
+            BadHeader: A header that no head can hold.
+        """
+        if self.begun or self.gone or self.scope["http_version"] != "1.1":
+            return
+        head = self._connection.guard.heads.head(status, headers)
+        data = finished(head.lines, head.block)
+        self._connection.given += len(data)
+        self._connection.transport.write(data)
+
     def start(
         self,
         status: int,
