@@ -14,13 +14,18 @@ __all__ = ["replacing"]
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     Give a file that takes the place of *path* when the block ends; one that raises
-    leaves what was there.
+    leaves what was there. What is no file (a pipe, a device) is written as it is.
 
     Only its owner may read it. It is on the disk when it is there.
 
     Raises:
         OSError: It can't be written.
     """
+    path = path.resolve()  # a link stays one
+    if path.exists() and not path.is_file():
+        with path.open("wb") as device:
+            yield device
+        return
     try:
         # lets nobody else read it
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

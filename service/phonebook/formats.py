@@ -9,7 +9,7 @@ times) are left out of what is read.
 
 import csv
 import io
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -17,11 +17,20 @@ import orjson
 from service.phonebook.bodies import ContactAnswer
 from service.phonebook.model import Contact, InvalidContact
 
-__all__ = ["WRITERS", "csv_records", "json_records"]
+__all__ = [
+    "MAX_RECORD",
+    "WRITERS",
+    "columns",
+    "csv_records",
+    "csv_texts",
+    "json_records",
+]
 
 _FIELDS = ("first_name", "last_name", "number", "email", "note")
 _GIVEN = ("id", "version", "created_at", "updated_at")
-_MAX_RECORD = 20_000
+MAX_RECORD = 20_000
+"""Characters of a record, at most."""
+
 _MAX_LINES = 2_100
 """Lines of one record; a note of 2000 characters can have as many."""
 
@@ -51,7 +60,7 @@ async def csv_records(lines: AsyncIterator[str]) -> AsyncIterator[Record]:
     """Yield the values of each record; the first one names the columns."""
     head: list[str] | None = None
     number = 0
-    async for begin, text in _quoted(lines):
+    async for begin, text in csv_texts(lines):
         number = begin
         try:
             cells = next(csv.reader([text], strict=True), [])
@@ -61,9 +70,10 @@ async def csv_records(lines: AsyncIterator[str]) -> AsyncIterator[Record]:
         if not cells:
             continue
         if head is None:
-            head = [cell.strip().lower().removeprefix("\ufeff") for cell in cells]
-            if "number" not in head or len({*head}) < len(head):
-                yield number, InvalidContact("line", "the head names no number")
+            try:
+                head = columns(cells)
+            except InvalidContact as error:
+                yield number, error
                 return
         elif len(cells) != len(head):
             yield number, InvalidContact("line", "it has another number of cells")
@@ -74,8 +84,21 @@ async def csv_records(lines: AsyncIterator[str]) -> AsyncIterator[Record]:
                 yield number, error
 
 
-async def _quoted(lines: AsyncIterator[str]) -> AsyncIterator[tuple[int, str]]:
-    """Yield each record: lines are joined while a quote is open."""
+def columns(cells: Sequence[str]) -> list[str]:
+    """
+    Return the names of the columns that the head of a CSV has.
+
+    Raises:
+        InvalidContact: There is no number among them, or one of them twice.
+    """
+    head = [cell.strip().lower().removeprefix("\ufeff") for cell in cells]
+    if "number" not in head or len({*head}) < len(head):
+        raise InvalidContact("line", "the head names no number")
+    return head
+
+
+async def csv_texts(lines: AsyncIterator[str]) -> AsyncIterator[tuple[int, str]]:
+    """Yield the text of each record: lines are joined while a quote is open."""
     number = begin = 0
     kept: list[str] = []
     quotes = size = 0
@@ -85,7 +108,7 @@ async def _quoted(lines: AsyncIterator[str]) -> AsyncIterator[tuple[int, str]]:
         kept.append(line)
         quotes += line.count('"')
         size += len(line)
-        if quotes % 2 == 0 or size > _MAX_RECORD or len(kept) > _MAX_LINES:
+        if quotes % 2 == 0 or size > MAX_RECORD or len(kept) > _MAX_LINES:
             yield begin, "\n".join(kept)
             kept, quotes, size = [], 0, 0
     if kept:

@@ -7,7 +7,7 @@ for the database itself, by the settings of the service.
 
 import typer
 
-from service.cli.phonebook import changing, keeping, reading
+from service.cli.phonebook import changing, keeping, reading, transferring
 
 __all__ = ["app"]
 
@@ -22,6 +22,8 @@ app.command()(reading.status)
 app.command()(changing.insert)
 app.command()(changing.update)
 app.command()(changing.delete)
+app.command(name="import")(transferring.import_contacts)
+app.command()(transferring.export)
 app.command()(keeping.migrate)
 app.command()(keeping.backup)
 app.command()(keeping.restore)
