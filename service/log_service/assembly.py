@@ -24,7 +24,7 @@ def log_service(core: Core) -> Feature:
         return core.store.current.log_service
 
     metrics = CommitLogMetrics(core.metrics.shared)
-    streams = Streams(settings(), metrics=metrics)
+    streams = Streams(settings, metrics=metrics)
     endings = Endings()
     register = partial(
         add_log_service,

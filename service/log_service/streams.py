@@ -37,7 +37,7 @@ class Streams(Mapping[str, CommitLog]):
     The logs by the name of their stream; there are some between `start` and `stop`.
 
     Args:
-        settings: What they are.
+        settings: What they are; a function, for secrets that change.
         metrics: Where they are measured.
 
     Concurrency:
@@ -47,9 +47,10 @@ class Streams(Mapping[str, CommitLog]):
     name = "log_streams"
 
     def __init__(
-        self, settings: LogServiceSettings, *, metrics: CommitLogMetrics
+        self, settings: Callable[[], LogServiceSettings], *, metrics: CommitLogMetrics
     ) -> None:
-        self._settings = settings
+        self._now = settings
+        self._settings = settings()
         self._metrics = metrics
         self._logs: dict[str, CommitLog] = {}
         self._close = AsyncExitStack()
@@ -104,11 +105,24 @@ class Streams(Mapping[str, CommitLog]):
             self._close.push_async_callback(memory.close)
             self._measure(name, memory)
             return memory
+        if self._settings.store == "jetstream":
+            return await self._open_jetstream(name, policy)
         directory = Path(self._settings.directory) / name
         log = await _opened(directory, policy)
         self._close.push_async_callback(log.close)
         self._measure(name, log, **_of_files(log))
         self._tell(name, log)
+        return log
+
+    async def _open_jetstream(self, name: str, policy: Policy) -> CommitLog:
+        # the client of NATS is for those who use it
+        from service.log_service.jetstream import open_stream
+
+        log = await open_stream(name, lambda: self._now().jetstream, policy)
+        self._close.push_async_callback(log.close)
+        self._measure(name, log)
+        lowest, end = log.offsets()
+        self._log.info("stream_opened", stream=name, lowest=lowest, next=end)
         return log
 
     def _measure(self, name: str, log: CommitLog, **more: Callable[[], float]) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from service.settings.fields import Bytes, Port, Seconds, Section, live
+from service.settings.log_jetstream import LogJetStreamSettings
 
 __all__ = [
     "LogAccess",
@@ -184,10 +185,10 @@ class LogServiceSettings(Section):
     enabled: bool = Field(False, description="Serve the log.")
     host: str = Field("0.0.0.0", description="Address to listen on.")  # noqa: S104 - a container serves every interface of its own network namespace
     port: Port = Field(8400, description="Port of the gRPC listener.")
-    store: Literal["segments", "memory"] = Field(
+    store: Literal["segments", "memory", "jetstream"] = Field(
         "segments",
-        description="Where the records are: files of this pod, or its memory, which "
-        "keeps nothing over a restart.",
+        description="Where the records are: files of this pod; its memory, which keeps "
+        "nothing over a restart; or NATS JetStream, which all pods share.",
     )
     directory: str = Field(
         "log", description="Folder of the streams, a folder each.", min_length=1
@@ -217,12 +218,20 @@ class LogServiceSettings(Section):
     )
     tls: LogTlsSettings = LogTlsSettings()
     policy: LogPolicySettings = LogPolicySettings()
+    jetstream: LogJetStreamSettings = LogJetStreamSettings()
     limits: LogLimitSettings = LogLimitSettings()
 
     @model_validator(mode="after")
     def _streams_differ(self) -> Self:
         if len(set(self.streams)) < len(self.streams):
             msg = "log_service.streams must not name a stream twice"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _jetstream_is_somewhere(self) -> Self:
+        if self.store == "jetstream" and not self.jetstream.servers:
+            msg = "log_service.store: jetstream needs log_service.jetstream.servers"
             raise ValueError(msg)
         return self
 

@@ -37,6 +37,7 @@ OTHERS = {
     "metrics.push.otlp.endpoint": "http://other:4317",
     "tracing.otlp.endpoint": "http://other:4317",
     "flags.rules": {"page": {"percentage": 10}},
+    "log_service.jetstream.servers": ["nats://nats:4222"],
     "log_service.limits.max_message_bytes": 1_048_576,
     "log_service.permissions": {"billing": {"produce": ["records"]}},
     "log_service.streams": ["records", "audit"],
