@@ -4,8 +4,13 @@ the API server is away for a while.
 """
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
+import subprocess
+from collections import Counter
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
@@ -243,6 +248,82 @@ async def test_api_server_that_is_away_stops_nobody(
 
     assert during == before
     assert picked > seconds
+
+
+@pytest.fixture
+def api_server():
+    """The process of the API server, where it is one of this machine's and ours."""
+    port = urlsplit(kubectl("config", "view", "--minify", "-o", SERVER)).port
+    found = [
+        int(folder.name)
+        for folder in Path("/proc").iterdir()
+        if folder.name.isdigit() and _serves(folder, port)
+    ]
+    if len(found) != 1 or not os.access(f"/proc/{found[0]}/mem", os.W_OK):
+        pytest.skip("the API server is no process of this machine that may be stopped")
+    return found[0]
+
+
+SERVER = "jsonpath={.clusters[0].cluster.server}"
+
+
+def _serves(folder, port):
+    try:
+        name, *flags = (folder / "cmdline").read_bytes().decode().split("\0")
+    except OSError:  # it has ended
+        return False
+    text = " ".join(flags).replace("=", " ")
+    return name.endswith("kube-apiserver") and f"--secure-port {port}" in text
+
+
+@contextlib.contextmanager
+def stopped(pid, seconds):
+    """Stop a process; it goes on at the end of the block, or a little after *seconds*
+    if this one is killed."""
+    command = ["sh", "-c", f"sleep {seconds + 10}; kill -CONT {pid}"]
+    with subprocess.Popen(command, start_new_session=True) as rescue:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            os.killpg(rescue.pid, signal.SIGTERM)
+
+
+@pytest.mark.soak
+async def test_api_server_that_is_stopped_for_half_a_minute_stops_nobody(
+    shop, registry, api_server
+):
+    """The process itself: no call fails, and what comes later is known soon."""
+    scale(shop, 2)
+    before = await until(lambda: ready(registry), lambda them: len(them) == 2)
+    loop, balancer = asyncio.get_running_loop(), Balancer(registry)
+    statuses, seconds = Counter(), 30
+    async with httpx2.AsyncClient() as client:
+        with stopped(api_server, seconds):
+            end = loop.time() + seconds
+            while loop.time() < end:
+                with balancer.lease("shop") as endpoint:
+                    answer = await client.get(f"http://{endpoint}/")
+                statuses[answer.status_code] += 1
+                await asyncio.sleep(0.1)
+            during, age = ready(registry), registry.known.age("shop")
+    await asyncio.to_thread(await_value, api_answers, bool, limit=60)
+    scale(shop, 3)
+    after = await until(lambda: ready(registry), lambda them: len(them) == 3)
+    scale(shop, 1)
+
+    assert during == before
+    assert set(statuses) == {200}
+    assert statuses[200] > seconds
+    assert age >= seconds - 1
+    assert {each.host for each in before} < {each.host for each in after}
+    assert registry.known.failing("shop") == ""
+
+
+def api_answers():
+    probe = ["kubectl", "get", "--raw", "/readyz", "--request-timeout=5s"]
+    return subprocess.run(probe, capture_output=True).returncode == 0
 
 
 def metric(ns, text):
