@@ -4,9 +4,6 @@ import contextlib
 import datetime as dt
 import re
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,8 @@ import httpx2
 import pytest
 
 from tests.support.chart import ROOT
+from tests.support.programs import free_port, gets
+from tests.support.programs import program as run
 
 __all__ = ["SECRETS", "SOURCE", "Alertmanager", "alertmanager", "placed", "program"]
 
@@ -93,9 +92,7 @@ def alertmanager(
 ) -> Iterator[Alertmanager]:
     """Run an Alertmanager with *config*; its files are in *folder*."""
     found = program()
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{sock.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     (folder / "alertmanager.yml").write_text(config)
     command = [
         found,
@@ -104,22 +101,7 @@ def alertmanager(
         f"--web.listen-address={address}",
         "--cluster.listen-address=",
     ]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-    try:
-        _await_ready(f"http://{address}", process, folder / "log")
-        yield Alertmanager(f"http://{address}")
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            raise AssertionError(log.read_text())
-        with contextlib.suppress(httpx2.HTTPError):
-            if httpx2.get(f"{url}/-/ready").status_code == 200:
-                return
-        time.sleep(0.1)
-    raise AssertionError("alertmanager did not get ready")
+    url = f"http://{address}"
+    ready = gets(f"{url}/-/ready")
+    with run(command, log=folder / "log", ready=ready, environment=environment):
+        yield Alertmanager(url)

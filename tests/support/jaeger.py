@@ -3,8 +3,6 @@
 import contextlib
 import json
 import os
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,8 @@ import httpx2
 import yaml
 
 from tests.support.chart import need_tool
+from tests.support.programs import free_ports
+from tests.support.programs import program as run
 
 __all__ = ["Jaeger", "running"]
 
@@ -93,24 +93,19 @@ def running(
         users: Who may send spans, as `name:password`; anybody when empty.
     """
     program = need_tool("jaeger")
-    ports = ports or _free_ports("grpc", "http", "query", "query_grpc")
+    names = ("grpc", "http", "query", "query_grpc")
+    ports = ports or dict(zip(names, free_ports(4), strict=True))
     config = folder / "jaeger.yaml"
     config.write_text(yaml.safe_dump(_config(ports, tls, users)))
-    with (folder / "jaeger.log").open("a") as log:
-        process = subprocess.Popen(
-            [program, f"--config={config}"],
-            stdout=log,
-            stderr=log,
-            # its own traces have nowhere to go, and its end would wait for them
-            env=os.environ | {"OTEL_TRACES_SAMPLER": "always_off"},
-        )
-    try:
-        jaeger = Jaeger(ports, "https" if tls else "http")
-        _await_ready(jaeger, process, folder / "jaeger.log")
+    jaeger = Jaeger(ports, "https" if tls else "http")
+    with run(
+        [program, f"--config={config}"],
+        log=folder / "jaeger.log",
+        ready=lambda: jaeger.traces() is not None,
+        # its own traces have nowhere to go, and its end would wait for them
+        environment=os.environ | {"OTEL_TRACES_SAMPLER": "always_off"},
+    ):
         yield jaeger
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _config(
@@ -149,25 +144,3 @@ def _config(
         "receivers": {"otlp": {"protocols": protocols}},
         "exporters": {"jaeger_storage_exporter": {"trace_storage": "some"}},
     }
-
-
-def _free_ports(*names: str) -> dict[str, int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in names]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return {
-            name: each.getsockname()[1]
-            for name, each in zip(names, sockets, strict=True)
-        }
-
-
-def _await_ready(jaeger: Jaeger, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            raise AssertionError(log.read_text()[-3000:])
-        with contextlib.suppress(httpx2.HTTPError):
-            jaeger.traces()
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"jaeger did not get ready: {log.read_text()[-3000:]}")

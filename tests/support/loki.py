@@ -2,10 +2,10 @@
 
 import contextlib
 import shutil
-import socket
-import subprocess
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import httpx2
 import yaml
 
 from tests.support.chart import ROOT
+from tests.support.programs import free_port, program
 
 __all__ = [
     "Loki",
@@ -57,6 +58,13 @@ class Loki:
     def ask(self, query: str) -> list[Any]:
         """Return the lines of a log query, or the series of a metric query."""
         return list(self.lines(query) if query[0] == "{" else self.values(query))
+
+    def answers(self) -> bool:
+        """Whether questions are answered already."""
+        with contextlib.suppress(AssertionError):
+            self.lines('{app="nobody"}')
+            return True
+        return False
 
     def _get(self, path: str, query: str, **times: float) -> dict[str, Any]:
         parameters = {name: str(int(at * 1e9)) for name, at in times.items()}
@@ -151,18 +159,21 @@ def shipped(folder: Path, text: str, **labels: str) -> Iterator[Loki]:
         text: The file.
         labels: Labels that Kubernetes would give.
     """
-    programs = need_programs()
+    loki_program, promtail_program = need_programs()
     (folder / "0.log").write_text(text)
-    port = _free_port()
+    port = free_port()
     loki = Loki(f"http://127.0.0.1:{port}")
-    configs = (
-        _local_loki(folder, port),
-        _local_promtail(folder, loki, {**labels, "__path__": f"{folder}/0.log"}),
-    )
-    with contextlib.ExitStack() as stack:
-        for program, config in zip(programs, configs, strict=True):
-            stack.enter_context(_process(program, config, folder))
-        _await_answer(loki, folder)
+    path = f"{folder}/0.log"
+    promtail = _local_promtail(folder, loki, {**labels, "__path__": path})
+    # `/ready` would take 15 s more than a question, and the first questions, asked
+    # before there is anybody to answer them, wait for 10 s
+    impatient = Loki(loki.url, timeout=1)
+    with (
+        _running(
+            loki_program, _local_loki(folder, port), folder, ready=impatient.answers
+        ),
+        _running(promtail_program, promtail, folder),
+    ):
         yield loki
 
 
@@ -172,7 +183,7 @@ def _local_loki(folder: Path, port: int) -> dict[str, Any]:
         http_listen_address="127.0.0.1",
         http_listen_port=port,
         grpc_listen_address="127.0.0.1",
-        grpc_listen_port=_free_port(),
+        grpc_listen_port=free_port(),
     )
     # a ring of its own, which asks nobody on the network who else is there
     ring = {"instance_addr": "127.0.0.1", "ring": {"kvstore": {"store": "inmemory"}}}
@@ -190,37 +201,20 @@ def _local_promtail(folder: Path, loki: Loki, labels: dict[str, str]) -> dict[st
     return {**config, "server": {**config["server"], **here}}
 
 
-@contextlib.contextmanager
-def _process(program: str, config: dict[str, Any], folder: Path) -> Iterator[None]:
-    name = Path(program).name
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(config))
-    with (folder / f"{name}.log").open("w") as log:
-        process = subprocess.Popen(
-            [program, f"-config.file={path}"], stdout=log, stderr=log
-        )
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _await_answer(loki: Loki, folder: Path) -> None:
-    """Wait until a question is answered; `/ready` would take 15 s more, and the first
-    questions, asked before there is anybody to answer them, wait for 10 s."""
-    impatient = Loki(loki.url, timeout=1)
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        with contextlib.suppress(httpx2.HTTPError, AssertionError):
-            impatient.lines('{app="nobody"}')
-            return
-        time.sleep(0.1)
-    raise AssertionError((folder / "loki.log").read_text()[-3000:])
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+def _running(
+    program_path: str,
+    config: dict[str, Any],
+    folder: Path,
+    *,
+    ready: Callable[[], bool] = lambda: True,
+) -> AbstractContextManager[object]:
+    """Run one of the two with *config*."""
+    name = Path(program_path).name
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(config))
+    return program(
+        [program_path, f"-config.file={file}"],
+        log=folder / f"{name}.log",
+        ready=ready,
+        ended_by=signal.SIGKILL,
+    )

@@ -2,14 +2,15 @@
 
 import contextlib
 import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
+
+from tests.support.programs import free_port, gets
+from tests.support.programs import program as run
 
 __all__ = ["Prometheus", "running"]
 
@@ -70,9 +71,7 @@ def running(config: str, folder: Path, *options: str) -> Iterator[Prometheus]:
     """Run a Prometheus with *config* on a free port of the loopback interface."""
     program = shutil.which("prometheus")
     assert program is not None
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{sock.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     (folder / "prometheus.yml").write_text(config)
     command = [
         program,
@@ -81,22 +80,6 @@ def running(config: str, folder: Path, *options: str) -> Iterator[Prometheus]:
         f"--web.listen-address={address}",
         *options,
     ]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        _await_ready(f"http://{address}", process, folder / "log")
-        yield Prometheus(f"http://{address}")
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            raise AssertionError(log.read_text())
-        with contextlib.suppress(httpx2.HTTPError):
-            if httpx2.get(f"{url}/-/ready").status_code == 200:
-                return
-        time.sleep(0.1)
-    raise AssertionError("prometheus did not get ready")
+    url = f"http://{address}"
+    with run(command, log=folder / "log", ready=gets(f"{url}/-/ready")):
+        yield Prometheus(url)
