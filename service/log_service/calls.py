@@ -11,8 +11,13 @@ import inspect
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from typing import Any, TypeAlias
+from contextlib import (
+    AbstractContextManager,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
+from typing import Any, NamedTuple, TypeAlias
 
 import grpc
 from structlog.contextvars import bind_contextvars
@@ -57,9 +62,8 @@ class Calls(grpc.aio.ServerInterceptor):
         span: Gives each a span.
 
     Attributes:
-        in_flight: Calls that are under way.
         stopping: Whether calls that are cancelled now are cut off by the stop.
-        cut: How many that were.
+        cut: How many that were; not those that only wait for something to come.
 
     Concurrency:
         For the event loop of the server.
@@ -78,9 +82,17 @@ class Calls(grpc.aio.ServerInterceptor):
         self._logged = logged
         self._span = span
         self._log = get_logger("httpserver.grpc")
-        self.in_flight = 0
+        self._working = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.stopping = False
         self.cut = 0
+
+    async def idle(self, limit: float) -> None:
+        """Return when no call works any more, or after *limit* seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await self._idle.wait()
 
     @override
     async def intercept_service(
@@ -98,14 +110,19 @@ class Calls(grpc.aio.ServerInterceptor):
 
     def _around(self, method: str, handler: Handler) -> Handler:
         inner, make = _parts(handler)
-        stream = handler.request_streaming or handler.response_streaming
+        kind = _Kind(
+            method.removeprefix("/"),
+            stream=handler.request_streaming or handler.response_streaming,
+            waits=not method.startswith(OWN)
+            or (handler.response_streaming and not handler.request_streaming),
+        )
 
         async def unary(request: Any, context: Context) -> Any:
-            async with self._observed(method, context, stream=stream):
+            async with self._observed(kind, context):
                 return await inner(request, context)
 
         async def streaming(request: Any, context: Context) -> None:
-            async with self._observed(method, context, stream=stream):
+            async with self._observed(kind, context):
                 if method.startswith(OWN):
                     await _run(inner, request, context)
                     return
@@ -122,35 +139,43 @@ class Calls(grpc.aio.ServerInterceptor):
         )
 
     @asynccontextmanager
-    async def _observed(
-        self, method: str, context: Context, *, stream: bool
-    ) -> AsyncIterator[None]:
-        name, began = method.removeprefix("/"), time.perf_counter()
+    async def _observed(self, kind: "_Kind", context: Context) -> AsyncIterator[None]:
+        began = time.perf_counter()
         metadata = context.invocation_metadata() or ()
         request_id = _request_id(metadata)
         bind_contextvars(request_id=request_id)
         context.set_trailing_metadata(((REQUEST_ID, request_id),))
-        self.in_flight += 1
-        in_flight = self._metrics.in_flight.labels(name)
-        in_flight.inc()
-        with self._span(name, metadata) as told:
+        self._enter(kind)
+        with self._span(kind.name, metadata) as told:
             code = "OK"
             try:
-                async with self._recovered(name, context, request_id):
+                async with self._recovered(kind.name, context, request_id):
                     yield
             except asyncio.CancelledError:
-                code = self._cancelled(context)
+                code = self._cancelled(kind, context)
                 raise
             except grpc.aio.AbortError:
                 code = _code(context)
                 raise
             finally:
-                in_flight.dec()
-                self.in_flight -= 1
+                self._leave(kind)
                 seconds = time.perf_counter() - began
-                self._metrics.ended(name, code, seconds, stream=stream)
+                self._metrics.ended(kind.name, code, seconds, stream=kind.stream)
                 told(code)
-                self._write(name, context, code, seconds)
+                self._write(kind.name, context, code, seconds)
+
+    def _enter(self, kind: "_Kind") -> None:
+        self._metrics.in_flight.labels(kind.name).inc()
+        if not kind.waits:
+            self._working += 1
+            self._idle.clear()
+
+    def _leave(self, kind: "_Kind") -> None:
+        self._metrics.in_flight.labels(kind.name).dec()
+        if not kind.waits:
+            self._working -= 1
+            if not self._working:
+                self._idle.set()
 
     @asynccontextmanager
     async def _recovered(
@@ -161,14 +186,17 @@ class Calls(grpc.aio.ServerInterceptor):
             yield
         except grpc.aio.AbortError:
             raise
+        except grpc.aio.InternalError as error:
+            # the caller is gone, and what was sent to it went nowhere
+            raise asyncio.CancelledError from error
         except Exception:  # noqa: BLE001 - else gRPC would send its text to the client
             self._log.exception("call_failed", method=name)
             about = {"request_id": request_id}
             await refuse(context, CallRefused(Reason.INTERNAL, about=about))
 
-    def _cancelled(self, context: Context) -> str:
+    def _cancelled(self, kind: "_Kind", context: Context) -> str:
         """Return the code of a call that was cancelled, and count those we cut off."""
-        if self.stopping:
+        if self.stopping and not kind.waits:
             self.cut += 1
             self._metrics.cut.inc()
             return "UNAVAILABLE"
@@ -184,6 +212,21 @@ class Calls(grpc.aio.ServerInterceptor):
                 duration=round(seconds, 6),
                 client=address_of(context),
             )
+
+
+class _Kind(NamedTuple):
+    """
+    What a call is.
+
+    Attributes:
+        name: Its service and method.
+        stream: Whether it lasts as long as its ends want.
+        waits: Whether it only waits for something to come: cutting it loses nothing.
+    """
+
+    name: str
+    stream: bool
+    waits: bool
 
 
 async def _run(inner: Callable[..., Any], request: Any, context: Context) -> None:

@@ -127,10 +127,13 @@ class LogListener:
         if self._server is None:
             return 0
         self._endings.stop()
-        stopping = asyncio.ensure_future(self._server.stop(grace))
-        done, _ = await asyncio.wait({stopping}, timeout=max(0.0, grace - _EARLY))
-        # whatever is cancelled from here on is cut by us, not by its caller
-        self._calls.stopping = not done
+        # a grace of its own, which is never used up: what is left then is cut off below
+        stopping = asyncio.ensure_future(self._server.stop(grace + _TAKE_STATUS + 1.0))
+        await self._calls.idle(grace)
+        # those that wait have been told; one that reads nothing is not waited for
+        await asyncio.wait({stopping}, timeout=min(grace, _TAKE_STATUS))
+        self._calls.stopping = True
+        await self._server.stop(None)
         await stopping
         return self._calls.cut
 
@@ -166,8 +169,8 @@ class LogListener:
             await self._health.set(name, status)
 
 
-_EARLY = 0.05
-"""Seconds before the end of the grace at which calls count as cut."""
+_TAKE_STATUS = 1.0
+"""Seconds that streams have to take the status that ends them."""
 
 
 def _options(limits: LogLimitSettings) -> list[tuple[str, int]]:

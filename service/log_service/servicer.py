@@ -31,6 +31,7 @@ from service.log_service.ending import Endings
 from service.log_service.messages import messages_of, records_of
 from service.log_service.producing import Intake, store, stored
 from service.log_service.refusing import refuse
+from service.observability.logging import get_logger
 from service.settings.log_service import LogLimitSettings
 
 __all__ = ["LogServicer", "Observe", "add_log_service"]
@@ -244,20 +245,37 @@ class LogServicer:
         caller, stream = self._admitted(request.stream, context, Action.CONSUME)
         log = self._log(stream)
         _check_offset(log, request.offset)
-        # the head of the answer tells that the stream is open, records or not
-        await context.send_initial_metadata(())
         with self._allowance.stream(caller.name):
-            async with (
-                self._endings.waiting() as waiting,
-                aclosing(_followed(log, request)) as batches,
-            ):
-                async for batch in batches:
-                    self._access.allow(caller, stream, Action.CONSUME)
-                    response = log_pb2.ConsumeStreamResponse(records=messages_of(batch))
-                    waiting.within(self.limits().slow_consumer_timeout)
-                    await context.write(response)
-                    waiting.within(None)
-                    self._observe(stream, Action.CONSUME, len(batch))
+            # the head of the answer tells that the stream is open, records or not
+            await context.send_initial_metadata(())
+            try:
+                await self._feed(log, stream, caller, request, context)
+            except CommitLogError as error:
+                _tell_slow(error, stream)
+                # one that reads nothing does not take its status either: it keeps its
+                # place among the streams that its caller may have
+                await refuse(context, error)
+
+    async def _feed(
+        self,
+        log: CommitLog,
+        stream: str,
+        caller: Caller,
+        request: log_pb2.ConsumeStreamRequest,
+        context: Context,
+    ) -> None:
+        """Send what is there and what comes, until something ends it."""
+        async with (
+            self._endings.waiting() as waiting,
+            aclosing(_followed(log, request)) as batches,
+        ):
+            async for batch in batches:
+                self._access.allow(caller, stream, Action.CONSUME)
+                response = log_pb2.ConsumeStreamResponse(records=messages_of(batch))
+                waiting.within(self.limits().slow_consumer_timeout)
+                await context.write(response)
+                waiting.within(None)
+                self._observe(stream, Action.CONSUME, len(batch))
 
     def _admitted(
         self, name: str, context: Context, *actions: Action
@@ -280,6 +298,12 @@ class LogServicer:
             return self._logs[stream]
         except KeyError:
             raise CallRefused(Reason.UNKNOWN_STREAM) from None
+
+
+def _tell_slow(error: CommitLogError, stream: str) -> None:
+    """Log that a consumer was too slow; the line of its call may come much later."""
+    if isinstance(error, CallRefused) and error.reason is Reason.SLOW_CONSUMER:
+        get_logger("httpserver.log_service").warning("consumer_too_slow", stream=stream)
 
 
 def _within(

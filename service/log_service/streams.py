@@ -40,6 +40,9 @@ class Streams(Mapping[str, CommitLog]):
         settings: What they are; a function, for secrets that change.
         metrics: Where they are measured.
 
+    Attributes:
+        metrics: The same.
+
     Concurrency:
         For the main event loop.
     """
@@ -51,7 +54,7 @@ class Streams(Mapping[str, CommitLog]):
     ) -> None:
         self._now = settings
         self._settings = settings()
-        self._metrics = metrics
+        self.metrics = metrics
         self._logs: dict[str, CommitLog] = {}
         self._close = AsyncExitStack()
         self._log = get_logger("httpserver.log_service")
@@ -130,7 +133,7 @@ class Streams(Mapping[str, CommitLog]):
             "lowest": lambda: log.offsets().lowest,
             "next": lambda: log.offsets().next,
         }
-        self._metrics.follow(name, {**values, **more})
+        self.metrics.follow(name, {**values, **more})
 
     def _tell(self, name: str, log: SegmentLog) -> None:
         lowest, end = log.offsets()

@@ -466,20 +466,50 @@ async def test_client_has_no_more_streams_than_it_may(tmp_path):
     assert reason_of(failure) is Reason.TOO_MANY_STREAMS
 
 
-async def test_consumer_that_reads_nothing_is_ended(tmp_path):
+async def read_until_failure(call):
+    """How many records came, and why there are no more."""
+    seen = 0
+    while True:
+        try:
+            seen += len((await call.read()).records)
+        except grpc.aio.AioRpcError as failure:
+            return seen, failure
+
+
+async def stuck_consumer(service, stub):
+    """A stream that fills the windows of HTTP/2 and is not read."""
+    for _ in range(24):
+        await produced(stub, b"x" * 900_000)
+    call = stub.ConsumeStream(log_pb2.ConsumeStreamRequest())
+    await call.initial_metadata()
+    return call
+
+
+async def test_consumer_that_reads_nothing_is_ended_and_may_resume(tmp_path):
     """Its stream would keep old records from retention for as long as it wants."""
     with serving_log(tmp_path, limits__slow_consumer_timeout=0.5) as service:
         async with channel(service.ports[PORT]) as stub:
-            for _ in range(24):
-                await produced(stub, b"x" * 900_000)
-            # what is not read fills the windows of HTTP/2, then nothing moves
-            call = stub.ConsumeStream(log_pb2.ConsumeStreamRequest())
-            line = await asyncio.to_thread(
-                service.await_event, "call", method="log.v1.LogService/ConsumeStream"
-            )
+            call = await stuck_consumer(service, stub)
+            await asyncio.to_thread(service.await_event, "consumer_too_slow")
+            seen, failure = await read_until_failure(call)
+            rest = await consume_all(stub, seen)
+
+    assert failure.code() is grpc.StatusCode.UNAVAILABLE
+    assert reason_of(failure) is Reason.SLOW_CONSUMER
+    assert 0 < seen < 24
+    assert len(rest) == 24 - seen
+
+
+async def test_consumer_that_reads_nothing_does_not_hold_up_the_stop(tmp_path):
+    """It has been told, as well as can be; nothing of it is lost by the cut."""
+    with serving_log(tmp_path, server__grace_period=25) as service:
+        async with channel(service.ports[PORT]) as stub:
+            call = await stuck_consumer(service, stub)
+            service.signal(signal.SIGTERM)
+            code = await asyncio.to_thread(service.await_exit, 15)
             call.cancel()
 
-    assert line["code"] == "UNAVAILABLE"
+    assert code == 0
 
 
 async def test_without_reflection_nothing_tells_the_api(tmp_path):

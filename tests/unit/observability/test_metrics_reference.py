@@ -32,6 +32,7 @@ def exported():
             "server": {"tls": {"enabled": True}},
             "sms": sms_section(),
             "phonebook": {"enabled": True},
+            "log_service": {"enabled": True},
             "proxy": {
                 "enabled": True,
                 "routes": [{"path": "/catalogue/", "upstream": "http://catalogue"}],
@@ -45,6 +46,12 @@ def exported():
     service = create_service(SettingsStore.of(settings))
     metrics = service.metrics
     service.certificates.metrics.loaded({"server": 1.0})
+    served = next(each for each in service.parts if each.name == "log_streams").metrics
+    served.ended("log.v1.LogService/Produce", "OK", 0.1, stream=False)
+    served.in_flight.labels("log.v1.LogService/Produce")
+    served.loaded({"server": 1.0})
+    names = ("next", "lowest", "bytes", "segments", "refused", "torn")
+    served.follow("records", dict.fromkeys(names, lambda: 0.0))
     calls = service.client.get().metrics
     calls.began("catalogue")
     calls.ended("catalogue", "GET", "200", 0.1)
