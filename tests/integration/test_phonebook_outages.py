@@ -1,9 +1,7 @@
-"""The phone book when its store is away, comes back, or is migrated by many at once."""
+"""The phone book when its store is away, hangs, is full, or comes back."""
 
 import asyncio
 import json
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -25,26 +23,6 @@ from tests.support.process import serving
 CONTACTS = "/api/v1/contacts"
 LIMIT = 30.0
 
-MIGRATE = """
-import asyncio, sys
-from service.phonebook.databases import postgresql, sqlite
-from service.phonebook.migrating import migrate
-from service.settings import PostgresqlSettings
-
-async def main(kind, where):
-    if kind == "sqlite":
-        database = sqlite(where)
-    else:
-        settings = PostgresqlSettings.model_validate_json(where)
-        database = postgresql(lambda: settings)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    await migrate(database.writers)
-    await database.close()
-
-asyncio.run(main(*sys.argv[1:]))
-"""
-
 
 @pytest.fixture
 def server():
@@ -52,74 +30,6 @@ def server():
         if found is None:
             pytest.skip("PostgreSQL is not installed")
         yield found
-
-
-def migrated_by_many(*arguments: str) -> None:
-    """Migrate from four processes at the same moment; all must get through."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", MIGRATE, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(4)
-    ]
-    for each in processes:
-        assert each.stdout.readline() == "ready\n"
-    results = []
-    for each in processes:
-        each.stdin.write("go\n")
-        each.stdin.flush()
-    for each in processes:
-        _, errors = each.communicate(timeout=60)
-        results.append((each.returncode, errors))
-
-    assert results == [(0, "")] * 4
-
-
-async def test_sqlite_is_migrated_by_many_at_once(tmp_path):
-    """Four processes meet an empty file; the schema is made once, and works."""
-    path = str(tmp_path / "book.sqlite3")
-    migrated_by_many("sqlite", path)
-    database = sqlite(path)
-    try:
-        store = SqlStore(database, timeout=lambda: 20.0)
-        await store.add(person(1))
-        assert await store.count() == 1
-    finally:
-        await database.close()
-
-
-async def test_postgresql_is_migrated_by_many_at_once(server):
-    """The same with a server: four replicas start at once."""
-    server.create("book")
-    settings = server_settings(server, "book")
-    migrated_by_many("postgresql", settings.model_dump_json(exclude={"password"}))
-    database = postgresql(lambda: settings)
-    try:
-        store = SqlStore(database, timeout=lambda: 20.0)
-        await store.add(person(1))
-        assert await store.count() == 1
-    finally:
-        await database.close()
-
-
-async def test_newer_schema_is_left_as_it_is(tmp_path):
-    """An older replica works on with what a newer one has migrated."""
-    database = sqlite(str(tmp_path / "book.sqlite3"))
-    try:
-        await migrate(database.writers)
-        async with database.writers.begin() as connection:
-            await connection.exec_driver_sql(
-                "UPDATE phonebook_version SET version_num = '9999'"
-            )
-        await migrate(database.writers)
-        store = SqlStore(database, timeout=lambda: 20.0)
-        await store.add(person(1))
-    finally:
-        await database.close()
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
