@@ -27,8 +27,10 @@ FAN_OUT = "/fan-out"
 
 def feature(core: Core) -> Feature:
     """Return the pages, the filter of the front page, and the latency it draws."""
-    calling = core.store.current.fan_out.enabled
-    pages = Pages(features=["fan_out"] if calling else [])
+    settings = core.store.current
+    calling = settings.fan_out.enabled
+    linked = {"fan_out": calling, "phonebook": settings.phonebook.enabled}
+    pages = Pages(features=[name for name, is_on in linked.items() if is_on])
     front = front_page(pages.front, enabled=partial(_flag, core, "page"))
     latency = RouteLatency(partial(core.metrics.latency_counts, FRONT))
     told = latency_route(

@@ -6,7 +6,7 @@ import { at, show } from "./shared.js";
 
 let stop = null;     // ends what the dialog waits for
 let before = "";     // what was in the form when it came
-let opener = null;
+let opener = null;   // where the focus goes when nothing was saved
 
 const typed = (form) => form ? new URLSearchParams(new FormData(form)).toString() : "";
 const form = () => at("dialog").querySelector("form");
@@ -17,7 +17,8 @@ function put(page) {
   at("dialog").replaceChildren(found);
   before = typed(form());
   if (!at("dialog").open) at("dialog").showModal();
-  const first = at("dialog").querySelector("[aria-invalid], .told a[href^='#'], input:not([type=hidden]), .button");
+  const inside = (selector) => at("dialog").querySelector(selector);
+  const first = inside("[aria-invalid]") ?? inside("input:not([type=hidden])") ?? inside("a");
   (first ?? at("dialog")).focus();
 }
 
@@ -71,6 +72,7 @@ async function done(page) {
   const saved = page.querySelector("#done li");
   const told = page.querySelector("#done p")?.textContent ?? "Saved.";
   before = typed(form());
+  opener = null;  // the focus goes to what was saved
   at("dialog").close();
   if (!saved) await refresh();
   else focusOn(await placed(saved));
@@ -98,8 +100,7 @@ export function openInDialog() {
   dialog.addEventListener("close", () => {
     stop?.abort();
     dialog.replaceChildren();
-    if (opener?.isConnected) opener.focus();
-    else at("q").focus();
+    if (opener) (opener.isConnected ? opener : at("q")).focus();
   });
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a");

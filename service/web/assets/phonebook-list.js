@@ -15,7 +15,7 @@ export function showState(text) {
   show("state", text);
 }
 
-export const whileAway = (seconds) => showState(seconds === null ? "" : "no answer – trying again");
+export const whileAway = (seconds) => showState(seconds === null ? "" : "no answer, trying again");
 
 export const here = () => {
   const q = at("q").value.trim();
