@@ -12,6 +12,7 @@ CLASSES = ("2xx", "3xx", "4xx", "5xx", "failed")
 REASONS = (
     "refused",
     "certificate",
+    "forbidden_address",
     "cut",
     "bad_answer",
     "unwell",

@@ -8,6 +8,7 @@ from service.feature import Core, Feature
 from service.observability.logging import get_logger
 from service.observability.proxy_metrics import ProxyMetrics, RouteMetrics
 from service.proxy.forwarding import Forwarder, Inject
+from service.proxy.places import Networks, networks_of
 from service.proxy.pool import PoolLimits
 from service.proxy.table import Table
 from service.proxy.targets import Target
@@ -62,6 +63,7 @@ class Proxy:
         )
         self._upstreams: dict[_Key, Upstream] = {}
         self._gone: list[Upstream] = []
+        self._forbidden: Networks = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweeping: asyncio.TimerHandle | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -93,6 +95,7 @@ class Proxy:
 
     def _build(self, settings: ProxySettings) -> None:
         """Make the table; upstreams that are still wanted keep what they know."""
+        self._forbidden = networks_of(settings.forbidden_networks)
         before, self._upstreams = self._upstreams, {}
         make = partial(self._route, settings, before)
         self._table = Table(settings.routes, make)
@@ -155,6 +158,7 @@ class Proxy:
             name,
             target,
             balancer=self._balancer,
+            forbidden=lambda: self._forbidden,
             limits=self._limits,
             breaker=BreakerLimits(
                 failure_rate=settings.breaker.failure_rate,

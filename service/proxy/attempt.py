@@ -9,7 +9,13 @@ from collections.abc import Collection
 from service.discovery.model import Endpoint
 from service.errors import RequestError
 from service.proxy.connection import AnswerHead, UpstreamConnection
-from service.proxy.failures import ClientLeft, Failure, Unasked, Unwell
+from service.proxy.failures import (
+    ClientLeft,
+    Failure,
+    ForbiddenAddress,
+    Unasked,
+    Unwell,
+)
 from service.proxy.outgoing import Outgoing, broken_by
 from service.proxy.pool import Pool
 from service.proxy.upstream import Claim, Upstream
@@ -179,7 +185,8 @@ class Attempt:
 
 def _judged(error: BaseException) -> BaseException:
     """Return what the breaker is told: what is not the upstream's says nothing."""
-    return error if _against(error) else asyncio.CancelledError()
+    told = _against(error) and not isinstance(error, ForbiddenAddress)
+    return error if told else asyncio.CancelledError()
 
 
 def _against(error: BaseException) -> bool | None:

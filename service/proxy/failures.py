@@ -2,6 +2,7 @@
 What may go wrong between the proxy and an upstream, and what the client gets for it.
 
     502  the upstream refused, answered what is no answer, or left before its head
+    403  its name, or discovery, leads to an address that nothing may be sent to
     503  it is not asked: its breaker is open, it has no endpoint, or no connection left
     504  it took too long to connect, or to answer
 
@@ -16,6 +17,7 @@ __all__ = [
     "CertificateRefused",
     "ClientLeft",
     "Failure",
+    "ForbiddenAddress",
     "NotConnected",
     "TimedOut",
     "TornOff",
@@ -55,6 +57,15 @@ class CertificateRefused(NotConnected):
 
     reason = "certificate"
     words = "The upstream's certificate can't be trusted."
+
+
+class ForbiddenAddress(Failure):
+    """What it is called leads to an address that nothing may be sent to."""
+
+    status = 403
+    reason = "forbidden_address"
+    words = "The upstream is where no request may go."
+    sent = False
 
 
 class BadAnswer(Failure):

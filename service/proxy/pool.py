@@ -16,6 +16,7 @@ from service.proxy.failures import (
     TornOff,
     Unasked,
 )
+from service.proxy.places import Networks, allowed_addresses
 from service.proxy.trust import Trust
 
 __all__ = ["Pool", "PoolLimits", "ReuseObserver"]
@@ -51,6 +52,7 @@ class Pool:
         host: Address or name.
         port: Port.
         trust: What TLS is checked by; None for plain connections.
+        forbidden: Gives the networks to which nothing may be sent.
         limits: Gives the limits, asked at each use.
         observe: Counts connections that are taken.
 
@@ -64,11 +66,13 @@ class Pool:
         port: int,
         *,
         trust: Trust | None = None,
+        forbidden: Callable[[], Networks] = lambda: (),
         limits: Callable[[], PoolLimits],
         observe: ReuseObserver,
     ) -> None:
         self._host, self._port = host, port
         self._trust = trust
+        self._forbidden = forbidden
         self._limits = limits
         self._observe = observe
         self._idle: list[UpstreamConnection] = []
@@ -122,14 +126,23 @@ class Pool:
 
     async def _connect(self, max_head: int) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            lambda: UpstreamConnection(max_head=max_head),
-            self._host,
-            self._port,
-            ssl=self._trust.context() if self._trust else None,
-            server_hostname=self._trust.name if self._trust else None,
-        )
-        return connection
+        forbidden = self._forbidden()
+        places = await allowed_addresses(self._host, self._port, forbidden=forbidden)
+        for last, address in enumerate(places, 1 - len(places)):
+            try:
+                _, connection = await loop.create_connection(
+                    lambda: UpstreamConnection(max_head=max_head),
+                    address,
+                    self._port,
+                    ssl=self._trust.context() if self._trust else None,
+                    server_hostname=self._trust.name if self._trust else None,
+                )
+            except OSError:
+                if last == 0:
+                    raise
+            else:
+                return connection
+        raise NotConnected("no address")
 
     def give_back(self, connection: UpstreamConnection) -> None:
         """Lay a connection aside for the next request, if it is fit for one."""

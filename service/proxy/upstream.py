@@ -13,6 +13,7 @@ from service.discovery.balancer import Balancer
 from service.discovery.lease import Lease
 from service.discovery.model import Endpoint, NoEndpoints, UnknownService
 from service.proxy.failures import ClientLeft, Failure, Unasked
+from service.proxy.places import Networks, is_address
 from service.proxy.pool import Pool, PoolLimits
 from service.proxy.targets import Target
 from service.proxy.trust import Trust
@@ -72,6 +73,8 @@ class Upstream:
         name: What metrics, logs and errors call it.
         target: Where it is, and by what TLS is checked.
         balancer: Picks endpoints of services; None where none is discovered.
+        forbidden: Gives the networks to which nothing may be sent; what the settings
+            name by its address is not looked at.
         limits: Gives the limits of its connections.
         breaker: When it is left alone.
         retry_ratio: Retries for each request.
@@ -93,6 +96,7 @@ class Upstream:
         target: Target,
         *,
         balancer: Balancer | None,
+        forbidden: Callable[[], Networks],
         limits: Callable[[], PoolLimits],
         breaker: BreakerLimits,
         retry_ratio: float,
@@ -108,6 +112,8 @@ class Upstream:
         self._fixed = _Fixed(Endpoint(target.host, target.port))
         self._trust = Trust(*target.tls) if target.tls else None
         self._balancer = balancer
+        known = self._service is None and is_address(target.host)
+        self._forbidden: Callable[[], Networks] = _none if known else forbidden
         self._limits = limits
         self._reused = reused
         self._pools: dict[Endpoint, Pool] = {}
@@ -139,6 +145,7 @@ class Upstream:
                 endpoint.host,
                 endpoint.port,
                 trust=self._trust,
+                forbidden=self._forbidden,
                 limits=self._limits,
                 observe=self._reused,
             )
@@ -170,3 +177,7 @@ class Upstream:
 def _speaks_against(error: BaseException) -> bool:
     """Whether an error is the upstream's: not that nobody may or wants to ask it."""
     return isinstance(error, Failure) and not isinstance(error, Unasked | ClientLeft)
+
+
+def _none() -> Networks:
+    return ()

@@ -1,9 +1,10 @@
 """Settings of the reverse proxy: which requests go on to which upstream, and how."""
 
 import re
+from ipaddress import ip_network
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from service.settings.fields import Bytes, Seconds, Section, Token, live
 
@@ -17,6 +18,19 @@ UPSTREAM = re.compile(
 """An upstream's URL: no user, no query, no fragment, nothing encoded."""
 
 _DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
+
+FORBIDDEN = (
+    "0.0.0.0/8",
+    "169.254.0.0/16",
+    "224.0.0.0/4",
+    "100.100.100.200/32",
+    "::/128",
+    "fe80::/10",
+    "ff00::/8",
+    "fd00:ec2::254/128",
+)
+"""Where no upstream is: this host by its unspecified address, links, the metadata
+services of clouds, groups."""
 
 PlainPath = Annotated[str, Field(pattern=r"^/(?:[A-Za-z0-9._~-]+/)*[A-Za-z0-9._~-]*$")]
 HostName = Annotated[
@@ -138,6 +152,11 @@ class ProxySettings(Section):
     max_head_bytes: int = live(
         65_536, "Largest head of an upstream's answer; 502 above it.", ge=1024
     )
+    forbidden_networks: list[str] = live(
+        list(FORBIDDEN),
+        "Networks to which nothing is sent, wherever the DNS or discovery lead: 403. "
+        "An address that stands in a route's `upstream` is not looked at.",
+    )
     retry_ratio: float = live(
         0.1, "Retries for each request to an upstream, on average.", ge=0, le=1
     )
@@ -145,6 +164,13 @@ class ProxySettings(Section):
         10.0, "Seconds that WebSockets may stay when the service is about to stop."
     )
     breaker: ProxyBreaker = ProxyBreaker()
+
+    @field_validator("forbidden_networks")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        for each in value:
+            ip_network(each)
+        return value
 
     @model_validator(mode="after")
     def _routes_differ(self) -> Self:

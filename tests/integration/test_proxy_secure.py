@@ -1,6 +1,7 @@
 """Upstreams by TLS: who vouches for them, by what name, and what a wrong one is."""
 
 import contextlib
+import json
 import ssl
 
 import httpx2
@@ -133,3 +134,47 @@ def test_workers_share_nothing_and_all_of_them_forward():
     assert statuses == [200] * 40
     assert requests == 40
     assert len(workers) == 2
+
+
+def test_name_that_leads_where_nothing_may_go_is_403():
+    """Nothing connects to it, and the breaker takes it for no illness (row 61)."""
+    with recording_upstream(OK) as upstream:
+        url = f"http://localhost:{upstream.port}"
+        networks = json.dumps(["127.0.0.0/8", "::1/128"])
+        with proxying(
+            route(url),
+            route(upstream.url, "/fixed/"),
+            proxy__forbidden_networks=networks,
+        ) as service:
+            got = [httpx2.get(f"{service.url}/up/x") for _ in range(25)]
+            fixed = httpx2.get(f"{service.url}/fixed/x")
+            event = service.await_event("upstream_failed")
+
+    assert {(each.status_code, each.json()["reason"]) for each in got} == {
+        (403, "forbidden_address")
+    }
+    assert str(upstream.port) not in got[0].text
+    assert "localhost is" in event["cause"]
+    assert (fixed.status_code, upstream.connections) == (200, 1)
+
+
+def test_discovered_endpoint_where_nothing_may_go_is_passed_over():
+    """Requests go to the others; without any other they are 403 (row 61)."""
+    with recording_upstream(OK) as upstream:
+        evil, good = "169.254.169.254:80", f"127.0.0.1:{upstream.port}"
+        services = {
+            "mixed": {"source": "static", "endpoints": [evil, good]},
+            "evil": {"source": "static", "endpoints": [evil]},
+        }
+        with proxying(
+            route("service://mixed", "/mixed/"),
+            route("service://evil", "/evil/"),
+            discovery__services=json.dumps(services),
+        ) as service:
+            mixed = [
+                httpx2.get(f"{service.url}/mixed/x").status_code for _ in range(20)
+            ]
+            refused = httpx2.get(f"{service.url}/evil/x")
+
+    assert mixed == [200] * 20
+    assert (refused.status_code, refused.json()["reason"]) == (403, "forbidden_address")

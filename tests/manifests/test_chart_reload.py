@@ -35,6 +35,7 @@ OTHERS = {
     "files.stopped_upload_ttl": 60,
     "flags.flagd": "flagd:8015",
     "metrics.push.otlp.endpoint": "http://other:4317",
+    "proxy.forbidden_networks": ["127.0.0.0/8"],
     "tracing.otlp.endpoint": "http://other:4317",
     "flags.rules": {"page": {"percentage": 10}},
     "log_service.jetstream.servers": ["nats://nats:4222"],
