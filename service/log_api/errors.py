@@ -30,7 +30,9 @@ from service.commitlog.errors import (
     LogClosed,
     LogDamaged,
     LogFull,
+    LogUnreachable,
     OffsetOutOfRange,
+    OutcomeUnknown,
     RecordTooLarge,
     WritesRefused,
 )
@@ -48,8 +50,10 @@ class Reason(StrEnum):
     OFFSET_OUT_OF_RANGE = "offset_out_of_range"
     RECORD_TOO_LARGE = "record_too_large"
     LOG_BUSY = "log_busy"
+    LOG_UNREACHABLE = "log_unreachable"
     LOG_FULL = "log_full"
     WRITES_REFUSED = "writes_refused"
+    OUTCOME_UNKNOWN = "outcome_unknown"
     LOG_CLOSED = "log_closed"
     LOG_DAMAGED = "log_damaged"
     INVALID_REQUEST = "invalid_request"
@@ -68,8 +72,10 @@ _CODES = {
     Reason.OFFSET_OUT_OF_RANGE: Code.OUT_OF_RANGE,
     Reason.RECORD_TOO_LARGE: Code.RESOURCE_EXHAUSTED,
     Reason.LOG_BUSY: Code.RESOURCE_EXHAUSTED,
+    Reason.LOG_UNREACHABLE: Code.UNAVAILABLE,
     Reason.LOG_FULL: Code.RESOURCE_EXHAUSTED,
     Reason.WRITES_REFUSED: Code.UNAVAILABLE,
+    Reason.OUTCOME_UNKNOWN: Code.UNAVAILABLE,
     Reason.LOG_CLOSED: Code.UNAVAILABLE,
     Reason.LOG_DAMAGED: Code.DATA_LOSS,
     Reason.INVALID_REQUEST: Code.INVALID_ARGUMENT,
@@ -84,7 +90,10 @@ _CODES = {
     Reason.INTERNAL: Code.INTERNAL,
 }
 
+# a kind before those that it is a kind of
 _OF_LOG: dict[type[CommitLogError], Reason] = {
+    LogUnreachable: Reason.LOG_UNREACHABLE,
+    OutcomeUnknown: Reason.OUTCOME_UNKNOWN,
     RecordTooLarge: Reason.RECORD_TOO_LARGE,
     LogBusy: Reason.LOG_BUSY,
     LogFull: Reason.LOG_FULL,

@@ -14,9 +14,12 @@ _EN = {
     "{lowest} up to, but not including, {next}.",
     "record_too_large": "The records are larger than the log takes.",
     "log_busy": "Too much waits to be written; nothing was stored. Try again.",
+    "log_unreachable": "The log can't be reached; nothing was stored. Try again.",
     "log_full": "There is no space left; nothing was stored.",
     "writes_refused": "The disk failed: no records are taken until the service is "
     "started again. Those of this call may be stored or not.",
+    "outcome_unknown": "No acknowledgement came: the records of this call may be "
+    "stored or not.",
     "log_closed": "The log is closed; nothing was stored. Try again.",
     "log_damaged": "The record is damaged on disk and can't be read.",
     "invalid_request": "The request is not valid: {detail}.",
@@ -39,9 +42,11 @@ _ZH = {
     "（不含）。",
     "record_too_large": "记录超出了日志允许的大小。",
     "log_busy": "等待写入的数据过多，本次未保存任何记录。请稍后重试。",
+    "log_unreachable": "无法连接日志，本次未保存任何记录。请重试。",
     "log_full": "存储空间已满，本次未保存任何记录。",
     "writes_refused": "磁盘出现故障：服务重新启动之前不再接收记录。"
     "本次调用的记录可能已保存，也可能未保存。",
+    "outcome_unknown": "未收到确认：本次调用的记录可能已保存，也可能未保存。",
     "log_closed": "日志已关闭，本次未保存任何记录。请重试。",
     "log_damaged": "该记录在磁盘上已损坏，无法读取。",
     "invalid_request": "请求无效：{detail}。",
@@ -62,9 +67,13 @@ _KO = {
     "record_too_large": "레코드가 로그에서 허용하는 크기를 넘었습니다.",
     "log_busy": "쓰기 대기 중인 데이터가 너무 많아 아무것도 저장하지 않았습니다. "
     "다시 시도하십시오.",
+    "log_unreachable": "로그에 연결할 수 없어 아무것도 저장하지 않았습니다. 다시 "
+    "시도하십시오.",
     "log_full": "저장 공간이 없어 아무것도 저장하지 않았습니다.",
     "writes_refused": "디스크 장애로 서비스를 다시 시작할 때까지 레코드를 받지 "
     "않습니다. 이 호출의 레코드는 저장되었을 수도, 아닐 수도 있습니다.",
+    "outcome_unknown": "확인을 받지 못했습니다. 이 호출의 레코드는 저장되었을 수도, "
+    "아닐 수도 있습니다.",
     "log_closed": "로그가 닫혀 아무것도 저장하지 않았습니다. 다시 시도하십시오.",
     "log_damaged": "레코드가 디스크에서 손상되어 읽을 수 없습니다.",
     "invalid_request": "요청이 올바르지 않습니다: {detail}.",
