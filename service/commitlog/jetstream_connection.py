@@ -221,7 +221,8 @@ class Connection:
                 await client.subscribe(f"{self._prefix}.*", cb=self._on_message)
         except (OSError, errors.Error, TimeoutError) as error:
             await _end(client)
-            raise NotSent(f"no server of NATS answers: {error!r}") from error
+            reason = client.last_error or error
+            raise NotSent(f"no server of NATS answers: {reason!r}") from error
 
     async def _exchange(
         self,
@@ -279,10 +280,18 @@ async def _end(client: Client) -> None:
 
 
 async def _connect(client: Client, options: JetStreamOptions) -> None:
+    told = ""
+
     async def on_error(error: Exception) -> None:
-        _log.warning("nats: %r", error)
+        nonlocal told
+        # each try to connect again has the same to say
+        if repr(error) != told:
+            _log.warning("nats: %r", error)
+        told = repr(error)
 
     async def on_reconnect() -> None:
+        nonlocal told
+        told = ""
         _log.info("nats: connected again")
 
     await client.connect(

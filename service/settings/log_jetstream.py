@@ -1,6 +1,6 @@
 """Settings of the log service's streams where NATS JetStream keeps them."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -29,8 +29,11 @@ class LogJetStreamSettings(Section):
         description="What the name of each stream begins with there.",
         pattern=r"^[A-Za-z0-9_-]{0,64}$",
     )
-    replicas: Literal[1, 3, 5] = Field(
-        3, description="Servers that keep each record; with 3, one may be lost."
+    replicas: int = Field(
+        3,
+        description="Servers that keep each record: of 3 one may be lost, of 5 two.",
+        ge=1,
+        le=5,
     )
     timeout: Seconds = Field(
         20.0,

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from tests.bench import (
     commitlog,
     connections,
+    jetstream,
     observing,
     patterns,
     proxying,
@@ -29,6 +30,7 @@ MEASUREMENTS = {
     "connections": connections,
     "starting": starting,
     "commitlog": commitlog,
+    "jetstream": jetstream,
 }
 PACKAGES = (
     *("fastapi", "starlette", "uvicorn", "uvloop", "httptools"),

@@ -43,6 +43,7 @@ ON_PURPOSE = {
     "k8s/tests/autoscaled": LOADED | TAGGED | {"HPA few replicas"},
     "k8s/tests/gateway": TAGGED,
     "k8s/tests/monitored": LOADED | TAGGED,
+    "k8s/tests/nats": TAGGED,
     "k8s/tests/tls": TAGGED | {"The service is of type NodePort"},
 }
 

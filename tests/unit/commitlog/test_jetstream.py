@@ -234,10 +234,15 @@ async def test_full_store_is_told_and_stores_nothing(tmp_path):
         options = JetStreamOptions(servers=(server.url,), replicas=1, timeout=2.0)
         log = await open_jetstream(options)
         stored = 0
-        with pytest.raises(LogFull):
+
+        async def fill():
+            nonlocal stored
             while stored < 100:
                 await log.append([Record(bytes(100_000))])
                 stored += 1
+
+        with pytest.raises(LogFull):
+            await fill()
         first = await log.read(0, max_bytes=1)
         next_offset = (await log._stream.refresh()).next
         await log.close()
