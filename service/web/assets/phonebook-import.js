@@ -6,7 +6,9 @@ import { refresh } from "./phonebook-list.js";
 
 const MOST = 10;  // errors that are shown
 
-const kindOf = (file) => /\.csv$/i.test(file.name) || file.type === "text/csv" ? "text/csv" : "application/jsonl";
+const KINDS = { csv: "text/csv", vcf: "text/vcard" };
+
+const kindOf = (file) => KINDS[file.name.toLowerCase().split(".").at(-1)] ?? "application/jsonl";
 
 function line(text) {
   const item = document.createElement("li");

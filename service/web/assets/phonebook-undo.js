@@ -17,7 +17,7 @@ function tell(text, undoable = false) {
   at("undo").hidden = false;
   at("undo").querySelector("p").textContent = text;
   at("undo-now").hidden = !undoable;
-  show("told", text);
+  show("announced", text);
 }
 
 export function dismiss() {
