@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from service.discovery.asking import Answer, Asking
 from service.discovery.dns_lookup import Lookup, Question, Ttl, resolver_of
-from service.discovery.known import Known, SourceObserver, unobserved
-from service.discovery.model import Endpoint
+from service.discovery.known import Known, KnownServices, SourceObserver, unobserved
 from service.resilience.backoff import Backoff
 
 __all__ = ["DnsRegistry"]
 
 
-class DnsRegistry:
+class DnsRegistry(KnownServices):
     """
     Knows services by their names in the DNS.
 
@@ -45,7 +44,7 @@ class DnsRegistry:
         self._ttl = ttl or Ttl()
         self._timeout = timeout
         self._lookup: Lookup | None = None
-        self.known = Known(self._questions, observer=observer)
+        super().__init__(Known(self._questions, observer=observer))
         waits = Backoff(first=0.5, most=10.0, jitter="decorrelated")
         self._asking = Asking(self.known, self._questions, ask=self._ask, backoff=waits)
 
@@ -56,24 +55,6 @@ class DnsRegistry:
     async def stop(self) -> None:
         """Ask no more."""
         await self._asking.stop()
-
-    async def check(self) -> None:
-        """
-        Return when each service was heard of.
-
-        Raises:
-            NotHeard: One never was.
-        """
-        self.known.check()
-
-    def endpoints(self, service: str) -> tuple[Endpoint, ...]:
-        """
-        Return the endpoints of *service*.
-
-        Raises:
-            UnknownService: It is not among the questions.
-        """
-        return self.known.endpoints(service)
 
     async def _ask(self, service: str) -> Answer:
         if self._lookup is None:

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from service.discovery.model import Endpoint, UnknownService
 
-__all__ = ["Known", "NotHeard", "SourceObserver", "unobserved"]
+__all__ = ["Known", "KnownServices", "NotHeard", "SourceObserver", "unobserved"]
 
 
 class NotHeard(Exception):
@@ -166,6 +166,39 @@ class Known:
             before = self._entries.pop(service, _Entry())
             if before.endpoints:
                 self._observer.changed(service, before.endpoints, ())
+
+
+class KnownServices:
+    """
+    A registry by what it knows: the base of those that hear of services themselves.
+
+    Args:
+        known: What was heard.
+
+    Attributes:
+        known: The same.
+    """
+
+    def __init__(self, known: Known) -> None:
+        self.known = known
+
+    async def check(self) -> None:
+        """
+        Return when each service was heard of.
+
+        Raises:
+            NotHeard: One never was.
+        """
+        self.known.check()
+
+    def endpoints(self, service: str) -> tuple[Endpoint, ...]:
+        """
+        Return the endpoints of *service*.
+
+        Raises:
+            UnknownService: It is none of this registry.
+        """
+        return self.known.endpoints(service)
 
 
 def _place(endpoint: Endpoint) -> tuple[str, int]:

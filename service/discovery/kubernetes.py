@@ -21,8 +21,7 @@ from service.discovery.endpoint_slices import (
     endpoints_of,
     service_of,
 )
-from service.discovery.known import Known, SourceObserver, unobserved
-from service.discovery.model import Endpoint
+from service.discovery.known import Known, KnownServices, SourceObserver, unobserved
 from service.discovery.slice_watch import SliceApi, SliceListener, SliceWatch
 from service.resilience.backoff import Backoff
 
@@ -52,7 +51,7 @@ def connect(namespace: str, selector: str) -> SliceApi:
     return KubernetesApi(namespace or own_namespace(), selector)
 
 
-class KubernetesRegistry:
+class KubernetesRegistry(KnownServices):
     """
     Knows services of a cluster.
 
@@ -76,7 +75,7 @@ class KubernetesRegistry:
         observer: SourceObserver = unobserved,
         backoff: Backoff | None = None,
     ) -> None:
-        self.known = Known(targets, observer=observer)
+        super().__init__(Known(targets, observer=observer))
         by_namespace = defaultdict[str, dict[str, Target]](dict)
         for name, target in targets.items():
             by_namespace[target.namespace][name] = target
@@ -98,24 +97,6 @@ class KubernetesRegistry:
     async def stop(self) -> None:
         """Watch no more."""
         await asyncio.gather(*(asyncio.to_thread(each.stop) for each in self._watches))
-
-    async def check(self) -> None:
-        """
-        Return when each service was heard of.
-
-        Raises:
-            NotHeard: One never was.
-        """
-        self.known.check()
-
-    def endpoints(self, service: str) -> tuple[Endpoint, ...]:
-        """
-        Return the endpoints of *service*.
-
-        Raises:
-            UnknownService: It is not among the targets.
-        """
-        return self.known.endpoints(service)
 
 
 def _watch(

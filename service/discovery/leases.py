@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from service.discovery.asking import Answer, Asking, told
-from service.discovery.known import Known, SourceObserver, unobserved
+from service.discovery.known import Known, KnownServices, SourceObserver, unobserved
 from service.discovery.lease_store import LeaseStore
 from service.discovery.model import Endpoint
 from service.resilience.backoff import Backoff
@@ -28,7 +28,7 @@ _LOOK = 0.2
 """Seconds between looks whether the instance still wants calls."""
 
 
-class LeaseRegistry:
+class LeaseRegistry(KnownServices):
     """
     Knows services by the leases of their instances.
 
@@ -63,7 +63,7 @@ class LeaseRegistry:
         self._clock = clock
         self._away: set[str] = set()
         self._doubtful_until: dict[str, float] = {}
-        self.known = Known(self._services, observer=observer)
+        super().__init__(Known(self._services, observer=observer))
         waits = Backoff(first=interval, most=max(5.0, interval), jitter="decorrelated")
         self._asking = Asking(self.known, self._services, ask=self._ask, backoff=waits)
 
@@ -75,24 +75,6 @@ class LeaseRegistry:
         """Look no more."""
         await self._asking.stop()
         await self._store.close()
-
-    async def check(self) -> None:
-        """
-        Return when each service was heard of.
-
-        Raises:
-            NotHeard: One never was.
-        """
-        self.known.check()
-
-    def endpoints(self, service: str) -> tuple[Endpoint, ...]:
-        """
-        Return the endpoints of *service*.
-
-        Raises:
-            UnknownService: It is not among the services.
-        """
-        return self.known.endpoints(service)
 
     async def _ask(self, service: str) -> Answer:
         try:

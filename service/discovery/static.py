@@ -17,7 +17,7 @@ from pathlib import Path
 
 from service.config.documents import DocumentError, parse
 from service.discovery.addresses import BadEndpoint, endpoint_of
-from service.discovery.known import Known, SourceObserver, unobserved
+from service.discovery.known import Known, KnownServices, SourceObserver, unobserved
 from service.discovery.model import Endpoint
 from service.watching import FolderWatcher
 
@@ -28,7 +28,7 @@ class BadFile(Exception):
     """The file of services can't be used."""
 
 
-class StaticRegistry:
+class StaticRegistry(KnownServices):
     """
     Knows services that were written down.
 
@@ -58,7 +58,7 @@ class StaticRegistry:
         self._expected = frozenset(expected)
         self._file = file
         self._content: bytes | None = None
-        self.known = Known([*self._written, *self._expected], observer=observer)
+        super().__init__(Known([*self._written, *self._expected], observer=observer))
         self._watcher = None if file is None else self._watching(file, interval)
 
     async def start(self) -> None:
@@ -73,24 +73,6 @@ class StaticRegistry:
         """Watch no more."""
         if self._watcher is not None:
             await self._watcher.stop()
-
-    async def check(self) -> None:
-        """
-        Return when each service was heard of.
-
-        Raises:
-            NotHeard: One never was.
-        """
-        self.known.check()
-
-    def endpoints(self, service: str) -> tuple[Endpoint, ...]:
-        """
-        Return the endpoints of *service*.
-
-        Raises:
-            UnknownService: It is written nowhere.
-        """
-        return self.known.endpoints(service)
 
     def look(self) -> None:
         """Read the file now; nothing happens when it is as it was."""
