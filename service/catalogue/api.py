@@ -1,9 +1,9 @@
 """The catalogue's typed routes: what OpenAPI tells of them, and headers."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from service.catalogue.catalogue import Catalogue, place
 from service.catalogue.conditions import is_known
@@ -15,7 +15,8 @@ from service.catalogue.models import (
     ProductDetails,
     Products,
 )
-from service.server.idempotency import HEADER, REPLAYED
+from service.server.idempotency import REPLAYED
+from service.server.typed_documents import IfMatch, IfNoneMatch, OnceKey, problems
 from service.server.typed_routes import Context
 
 __all__ = ["router"]
@@ -26,42 +27,19 @@ Number = Annotated[str, Path(pattern=r"^[0-9]+$", max_length=18, examples=["1"])
 Limit = Annotated[int, Query(ge=1, le=100, description="Most that are told.")]
 After = Annotated[str, Query(max_length=64, description="Go on after this key.")]
 AfterNumber = Annotated[int, Query(ge=0, description="Go on after this number.")]
-OnceKey = Annotated[
-    str | None,
-    Header(
-        alias=HEADER,
-        description="Any text of the client's choice, one for each thing to do: the "
-        "same again is answered as before and does nothing.",
-        examples=['"8e03978e-40d5-43e8-bc93-6894a57f9324"'],
-    ),
-]
-IfMatch = Annotated[
-    str | None, Header(description="Only if this is the version, by its `ETag`.")
-]
-IfNoneMatch = Annotated[
-    str | None, Header(description="Only if this is not the version; `*` for any.")
-]
 
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's description of the errors of a route."""
-    schema = {"type": "object", "required": ["type", "title", "status"]}
-    content = {"application/problem+json": {"schema": schema}}
-    return {
-        each: {"description": _MEANINGS[each], "content": content} for each in statuses
+_problems = problems(
+    {
+        400: "A header can't be read.",
+        404: "Nothing is there.",
+        409: "There is no room for more, or the first request with this idempotency key is "
+        "under way.",
+        412: "The version is another.",
+        415: "The body is no JSON.",
+        422: "The values are wrong, or the idempotency key belongs to another request.",
+        429: "Too many idempotency keys are kept.",
     }
-
-
-_MEANINGS = {
-    400: "A header can't be read.",
-    404: "Nothing is there.",
-    409: "There is no room for more, or the first request with this idempotency key is "
-    "under way.",
-    412: "The version is another.",
-    415: "The body is no JSON.",
-    422: "The values are wrong, or the idempotency key belongs to another request.",
-    429: "Too many idempotency keys are kept.",
-}
+)
 
 
 def router(catalogue: Catalogue) -> APIRouter:

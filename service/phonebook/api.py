@@ -1,9 +1,9 @@
 """The phone book's typed routes: what OpenAPI tells of them, and headers."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from service.phonebook.answers import etag, has_version, versions
 from service.phonebook.bodies import (
@@ -15,7 +15,8 @@ from service.phonebook.bodies import (
 from service.phonebook.book import PhoneBook
 from service.phonebook.model import Contact
 from service.phonebook.store import Sort
-from service.server.idempotency import HEADER, REPLAYED
+from service.server.idempotency import REPLAYED
+from service.server.typed_documents import IfMatch, IfNoneMatch, OnceKey, problems
 from service.server.typed_routes import Context
 
 __all__ = ["PATH", "router"]
@@ -53,32 +54,19 @@ Order = Annotated[
 ]
 Limit = Annotated[int, Query(ge=1, le=500, description="Most that are told.")]
 Cursor = Annotated[str, Query(description="From `next` of the page before.")]
-OnceKey = Annotated[
-    str | None,
-    Header(
-        alias=HEADER,
-        description="Any text of the client's choice, one for each thing to do: the "
-        "same again is answered as before and does nothing.",
-        examples=['"8e03978e-40d5-43e8-bc93-6894a57f9324"'],
-    ),
-]
-IfMatch = Annotated[
-    str | None, Header(description="Only if this is the version, by its `ETag`.")
-]
-IfNoneMatch = Annotated[
-    str | None, Header(description="Only if this is not the version.")
-]
 
-_MEANINGS = {
-    400: "A header or the cursor can't be read.",
-    404: "There is no such contact.",
-    409: "Another contact has this number.",
-    412: "It has another version.",
-    415: "The body is no JSON.",
-    422: "The values are wrong, or the idempotency key belongs to another request.",
-    428: "The change needs `If-Match`.",
-    503: "The store is away; `Retry-After` says when to try again.",
-}
+_problems = problems(
+    {
+        400: "A header or the cursor can't be read.",
+        404: "There is no such contact.",
+        409: "Another contact has this number.",
+        412: "It has another version.",
+        415: "The body is no JSON.",
+        422: "The values are wrong, or the idempotency key belongs to another request.",
+        428: "The change needs `If-Match`.",
+        503: "The store is away; `Retry-After` says when to try again.",
+    }
+)
 
 
 def router(book: PhoneBook) -> APIRouter:
@@ -183,12 +171,3 @@ def _add_changing(found: APIRouter, book: PhoneBook) -> None:
 def _told(answer: Response, contact: Contact) -> ContactAnswer:
     answer.headers["etag"] = etag(contact)
     return ContactAnswer.of(contact)
-
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's description of the errors of a route."""
-    schema = {"type": "object", "required": ["type", "title", "status"]}
-    content = {"application/problem+json": {"schema": schema}}
-    return {
-        each: {"description": _MEANINGS[each], "content": content} for each in statuses
-    }
