@@ -1,7 +1,6 @@
 """`httpserver get` as a process: what it shows and saves, on a terminal and off it."""
 
 import asyncio
-import contextlib
 import json
 import os
 import re
@@ -10,15 +9,13 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 
 import httpx2
 import pytest
 
 from tests.support.certificates import Authority
 from tests.support.pushgateway import pushgateway
-from tests.support.rogue import Rogue, behaving
+from tests.support.rogue import in_a_thread
 from tests.support.terminal import on_terminal
 
 LIMIT = 60.0
@@ -87,29 +84,6 @@ async def send_range(peer) -> None:
     else:
         head = f"200 OK\r\ncontent-length: {size}"
     await peer.send(f"HTTP/1.1 {head}\r\n\r\n".encode() + WHOLE[first:])
-
-
-@contextlib.contextmanager
-def in_a_thread(behave, **options) -> Iterator[Rogue]:
-    """Serve on a loop of its own, so that the test may wait for processes."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    block = behaving(behave, **options)
-
-    def run(work):
-        return asyncio.run_coroutine_threadsafe(work, loop).result(LIMIT)
-
-    try:
-        rogue = run(block.__aenter__())
-        try:
-            yield rogue
-        finally:
-            run(block.__aexit__(None, None, None))
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,14 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from typing import Any
 
-__all__ = ["OK", "Peer", "Rogue", "answering", "behaving"]
+__all__ = ["OK", "Peer", "Rogue", "answering", "behaving", "in_a_thread"]
+
+_LIMIT = 60.0
+"""Seconds that a server may take to begin or to end."""
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -103,6 +108,31 @@ async def behaving(
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def in_a_thread(
+    behave: Behave, *, tls: ssl.SSLContext | None = None
+) -> Iterator[Rogue]:
+    """Serve on a loop of its own, so that a test may wait for processes."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    block = behaving(behave, tls=tls)
+
+    def run(work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(_LIMIT)
+
+    try:
+        rogue = run(block.__aenter__())
+        try:
+            yield rogue
+        finally:
+            run(block.__aexit__(None, None, None))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def answering(*parts: bytes, then_close: bool = False) -> Behave:

@@ -53,14 +53,15 @@ def _table(contacts: Sequence[dict[str, Any]], width: int) -> str:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    others = [name for name in ("email", "note") if any(c.get(name) for c in contacts)]
     table.add_column("NUMBER", no_wrap=True, min_width=16)
-    table.add_column("NAME", overflow="fold")
-    for each in ("EMAIL", "NOTE"):
-        table.add_column(each, no_wrap=True, overflow="ellipsis")
+    table.add_column("NAME", no_wrap=True, max_width=max(width // 2, 8))
+    for name in others:  # these give way where there is no room
+        table.add_column(name.upper(), min_width=len(name))
     for contact in contacts:
         cells = [_text(contact, "number"), plain(name_of(contact))]
-        cells += [_text(contact, name) for name in ("email", "note")]
-        table.add_row(*map(Text, cells))
+        cells += [_text(contact, name) for name in others]
+        table.add_row(*(Text(e, no_wrap=True, overflow="ellipsis") for e in cells))
     out = StringIO()
     Console(file=out, width=width, force_terminal=True, highlight=False).print(table)
     return out.getvalue().rstrip("\n")

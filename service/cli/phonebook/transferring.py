@@ -278,4 +278,9 @@ def _opened(file: Path, stack: ExitStack) -> BinaryIO:
 
 def _size(file: BinaryIO) -> int:
     """Return the bytes of a file, 0 for a stream."""
-    return os.fstat(file.fileno()).st_size if file.seekable() else 0
+    if not file.seekable():
+        return 0
+    here = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(here)
+    return size
