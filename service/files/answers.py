@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from service.errors import RequestError, retry_after
 from service.files import errors
+from service.observability.logging import get_logger
 from service.server.reading import ClientDisconnected
 
 __all__ = ["answered", "outcome_of", "problem_of"]
@@ -49,6 +50,9 @@ def answered() -> Iterator[None]:
     try:
         yield
     except errors.FileError as error:
+        if isinstance(error, errors.StoreUnavailable):
+            log = get_logger("httpserver.files")
+            log.warning("files_unreachable", exc_info=error)
         raise problem_of(error) from error
 
 

@@ -32,6 +32,7 @@ def exported():
             "server": {"tls": {"enabled": True}},
             "sms": sms_section(),
             "phonebook": {"enabled": True},
+            "files": {"enabled": True},
             "log_service": {"enabled": True},
             "proxy": {
                 "enabled": True,
