@@ -4,7 +4,7 @@ One connection to an upstream: httptools parses the answers, this bounds them.
 A client library would hand over an answer that it has taken apart, joined and often
 decoded; a proxy wants its bytes, back-pressure on both sides, and to know exactly how
 an answer ended, because that decides whether the connection may be used again and
-whether the client may take the answer for whole. docs/adr/0010 has the comparison.
+whether the client may take the answer for whole. docs/adr/0007 has the comparison.
 
     idle ──send──> waiting ──head──> body ──end──> idle, if both sides keep it alive
                       └── time-out, garbage, end of connection: failed, and closed
