@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class LogServiceStub:
-    """Missing associated documentation comment in .proto file."""
+    """Produces and consumes records, one by one, in batches and in streams.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -62,7 +63,8 @@ class LogServiceStub:
 
 
 class LogServiceServicer:
-    """Missing associated documentation comment in .proto file."""
+    """Produces and consumes records, one by one, in batches and in streams.
+    """
 
     def Produce(self, request, context):
         """Appends records one after the other; answers once all of them are acknowledged, in
@@ -141,7 +143,8 @@ def add_LogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LogService:
-    """Missing associated documentation comment in .proto file."""
+    """Produces and consumes records, one by one, in batches and in streams.
+    """
 
     @staticmethod
     def Produce(request,

@@ -32,6 +32,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LogServiceStub:
+    """Produces and consumes records, one by one, in batches and in streams."""
+
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
@@ -57,6 +59,8 @@ class LogServiceStub:
 
 @_typing.type_check_only
 class LogServiceAsyncStub(LogServiceStub):
+    """Produces and consumes records, one by one, in batches and in streams."""
+
     def __init__(self, channel: _aio.Channel) -> None: ...
     Produce: _aio.UnaryUnaryMultiCallable[_log_pb2.ProduceRequest, _log_pb2.ProduceResponse]  # type: ignore[assignment]
     """Appends records one after the other; answers once all of them are acknowledged, in
@@ -78,6 +82,8 @@ class LogServiceAsyncStub(LogServiceStub):
     """Returns which records can be read."""
 
 class LogServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Produces and consumes records, one by one, in batches and in streams."""
+
     @_abc_1.abstractmethod
     def Produce(
         self,
