@@ -10,7 +10,7 @@ from service.files.threads import Threads
 
 __all__ = ["MANY", "left_behind", "local_store", "read", "stored_text", "text"]
 
-MANY = Limits(file_bytes=1_000_000_000)
+MANY = Limits(file_bytes=1 << 62)
 
 
 async def text(*pieces: bytes) -> AsyncIterator[bytes]:
