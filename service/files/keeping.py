@@ -9,6 +9,7 @@ from service.errors import StartError
 from service.files.errors import FileError
 from service.files.local_store import Limits, LocalStore
 from service.files.partials import Partials
+from service.files.store import FileStore
 from service.files.threads import Threads
 from service.observability.files_metrics import FilesMetrics
 from service.observability.logging import get_logger
@@ -33,7 +34,8 @@ class Kept:
 
     Attributes:
         name: Of the part.
-        store: The files.
+        store: Where the files are.
+        local: The root on this disk, where uploads wait.
         partials: Uploads that wait to be resumed.
         threads: Where the disk is waited for.
 
@@ -49,12 +51,13 @@ class Kept:
         self._metrics = metrics
         self.threads = Threads(_THREADS)
         self._looking: asyncio.Task[None] | None = None
-        self.store: LocalStore
+        self.local: LocalStore
+        self.store: FileStore
         self.partials: Partials
 
     def check_room(self, size: int, more: int) -> None:
         """Refuse a file of *size* bytes, and *more* bytes beside what is there."""
-        self.store.check_room(size, more)
+        self.local.check_room(size, more)
 
     def limits(self) -> Limits:
         """Return how much is kept, as it is now."""
@@ -72,19 +75,20 @@ class Kept:
         """
         root = Path(self._settings().root)
         try:
-            self.store = await self.threads.run(
+            self.local = await self.threads.run(
                 LocalStore, root, limits=self.limits, threads=self.threads
             )
+            self.store = self.local
             self.partials = Partials(
-                self.store.hidden,
-                self.store.usage,
+                self.local.hidden,
+                self.local.usage,
                 most=lambda: self._settings().max_stopped_uploads,
             )
             await self._expire()
-            swept = await self.threads.run(self.store.recover)
+            swept = await self.threads.run(self.local.recover)
         except OSError as error:
             raise StartError(f"files.root {root}: {error.strerror}") from error
-        used = self.store.used()
+        used = self.local.used()
         get_logger("httpserver.files").info(
             "files_opened",
             root=str(root),
@@ -102,11 +106,11 @@ class Kept:
         self._looking.cancel()
         await asyncio.gather(self._looking, return_exceptions=True)
         self.threads.close()
-        self.store.close()
+        self.local.close()
 
     async def check(self) -> None:
         """Return when the disk answers; raise what it says when not."""
-        await self.threads.run(os.fstatvfs, self.store.tree.descriptor)
+        await self.threads.run(os.fstatvfs, self.local.tree.descriptor)
 
     async def _look(self) -> None:
         while True:
@@ -130,5 +134,5 @@ class Kept:
 
     def tell(self) -> None:
         """Tell the metrics what the files take."""
-        used = self.store.used()
+        used = self.local.used()
         self._metrics.stored(used.size, used.files)
