@@ -55,7 +55,7 @@ def _table(contacts: Sequence[dict[str, Any]], width: int) -> str:
     table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
     others = [name for name in ("email", "note") if any(c.get(name) for c in contacts)]
     table.add_column("NUMBER", no_wrap=True, min_width=16)
-    table.add_column("NAME", no_wrap=True, max_width=max(width // 2, 8))
+    table.add_column("NAME", no_wrap=True, max_width=max(width // 3, 8))
     for name in others:  # these give way where there is no room
         table.add_column(name.upper(), min_width=len(name))
     for contact in contacts:
