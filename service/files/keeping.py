@@ -86,8 +86,9 @@ class Kept:
             )
             await self._expire()
             swept = await self.threads.run(self.local.recover)
-        except OSError as error:
-            raise StartError(f"files.root {root}: {error.strerror}") from error
+        except (OSError, FileError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise StartError(f"files.root {root}: {why}") from error
         used = self.local.used()
         get_logger("httpserver.files").info(
             "files_opened",
