@@ -37,8 +37,8 @@ _ANSWER = 3.0
 """Seconds for one answer before the question is asked again."""
 _PAUSE = 0.1
 _NOT_FOUND = 10059
-_LATER = {10008, 10009, 10058, 10118, 10194}
-"""No leader yet, or another process makes the stream right now."""
+_LATER = {10005, 10008, 10009, 10058, 10118, 10194}
+"""No leader or too few servers yet, or another process makes the stream right now."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _SLACK = 4096
 """Asked for on top of the bytes a caller wants: the server counts its headers, too."""

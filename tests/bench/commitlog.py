@@ -15,6 +15,7 @@ from pathlib import Path
 
 from service.commitlog import Acknowledge, Policy, Record, SegmentLog
 from service.commitlog.log import Log
+from tests.bench.appending import append_for, figures
 from tests.bench.tables import print_table, seconds
 
 RECORDS = int(os.environ.get("BENCH_RECORDS", "1000000"))
@@ -48,25 +49,12 @@ def _directory() -> "tempfile.TemporaryDirectory[str]":
 
 
 async def _producers(acknowledge: Acknowledge, size: int, producers: int) -> list[str]:
-    waits: list[float] = []
     with _directory() as directory:
         policy = Policy(acknowledge=acknowledge)
         log = await SegmentLog.open(Path(directory), policy)
-        begin = time.perf_counter()
-        end = begin + seconds(3)
-
-        async def produce() -> None:
-            record = Record(os.urandom(size))
-            now = time.perf_counter()
-            while now < end:
-                await log.append([record])
-                now, before = time.perf_counter(), now
-                waits.append(now - before)
-
-        await asyncio.gather(*(produce() for _ in range(producers)))
-        took = time.perf_counter() - begin
+        waits, took = await append_for(log, size=size, producers=producers)
         await log.close()
-    return _row(acknowledge, size, producers, waits, took)
+    return [acknowledge, str(size), str(producers), *figures(waits, took)]
 
 
 def _sqlite(size: int) -> list[str]:
@@ -83,23 +71,7 @@ def _sqlite(size: int) -> list[str]:
             now, before = time.perf_counter(), now
             waits.append(now - before)
         base.close()
-    return _row("SQLite, synced", size, 1, waits, now - begin)
-
-
-def _row(
-    name: str, size: int, producers: int, waits: list[float], took: float
-) -> list[str]:
-    waits.sort()
-    p50, p99 = waits[len(waits) // 2], waits[len(waits) * 99 // 100]
-    rate = f"{len(waits) / took:,.0f}"
-    return [
-        name,
-        str(size),
-        str(producers),
-        rate,
-        f"{p50 * 1e3:.2f}",
-        f"{p99 * 1e3:.2f}",
-    ]
+    return ["SQLite, synced", str(size), "1", *figures(waits, now - begin)]
 
 
 def _growing(directory: Path) -> list[list[str]]:

@@ -11,13 +11,12 @@ import os
 import re
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
-from service.commitlog import Record
 from service.commitlog.jetstream import open_jetstream
 from service.commitlog.jetstream_options import JetStreamOptions
-from tests.bench.tables import print_table, seconds
+from tests.bench.appending import append_for, figures
+from tests.bench.tables import print_table
 from tests.support.chart import find_tool
 from tests.support.nats import NatsServer, nats_cluster
 
@@ -53,27 +52,11 @@ def _rows(sync: bool, size: int, producers: int) -> list[list[str]]:
 async def _ours(
     servers: list[NatsServer], size: int, producers: int
 ) -> tuple[int, list[str]]:
-    waits: list[float] = []
     options = JetStreamOptions(servers=tuple(server.url for server in servers))
     log = await open_jetstream(options)
-    begin = time.perf_counter()
-    end = begin + seconds(3)
-
-    async def produce() -> None:
-        record = Record(os.urandom(size))
-        now = time.perf_counter()
-        while now < end:
-            await log.append([record])
-            now, before = time.perf_counter(), now
-            waits.append(now - before)
-
-    await asyncio.gather(*(produce() for _ in range(producers)))
-    took = time.perf_counter() - begin
+    waits, took = await append_for(log, size=size, producers=producers)
     await log.close()
-    waits.sort()
-    p50, p99 = waits[len(waits) // 2], waits[len(waits) * 99 // 100]
-    rate = f"{len(waits) / took:,.0f}"
-    return len(waits), [rate, f"{p50 * 1e3:.2f}", f"{p99 * 1e3:.2f}"]
+    return len(waits), figures(waits, took)
 
 
 def _theirs(

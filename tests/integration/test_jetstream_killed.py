@@ -130,6 +130,32 @@ async def test_killed_leader_loses_no_acknowledged_record(tmp_path):
 
 
 @pytest.mark.soak
+async def test_servers_that_are_too_few_acknowledge_nothing(tmp_path):
+    """With two of three lost appends fail in time; with one back all goes on."""
+    with nats_cluster(tmp_path) as servers:
+        urls = tuple(server.url for server in servers)
+        log = await open_jetstream(JetStreamOptions(servers=urls, timeout=8.0))
+        for number in range(100):
+            await log.append([Record(b"%d" % number)])
+        for server in servers[:2]:
+            server.kill()
+        with pytest.raises((LogUnreachable, OutcomeUnknown)):
+            await log.append([Record(b"in doubt")])
+        servers[0].start()
+        end = time.monotonic() + LIMIT
+        while True:
+            assert time.monotonic() < end, "it does not go on"
+            with contextlib.suppress(LogUnreachable, OutcomeUnknown):
+                last = await log.append([Record(b"after")])
+                break
+        values = [r.value for r in await log.read(0, max_records=200)]
+        await log.close()
+
+    assert values[:100] == [b"%d" % number for number in range(100)]
+    assert values[last] == b"after"
+
+
+@pytest.mark.soak
 async def test_servers_killed_again_and_again_lose_no_acknowledged_record(tmp_path):
     """30 kills, most of them of the leader, each once the last one is back."""
     with nats_cluster(tmp_path) as servers:
