@@ -26,7 +26,7 @@ from tests.support.log_service import (
     serving_log,
     values_of,
 )
-from tests.support.process import LIMIT
+from tests.support.process import LIMIT, serving
 
 
 @pytest.fixture(scope="module")
@@ -323,6 +323,26 @@ async def test_calls_are_counted_and_logged(service, stub):
     assert 'commitlog_next_offset{stream="records"}' in text
 
 
+async def test_call_belongs_to_its_callers_trace(tmp_path):
+    """The line of the call has the ids of its span, which is below the caller's."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    metadata = (("traceparent", f"00-{trace}-00f067aa0ba902b7-01"),)
+    settings = {"server__drain_delay": 0, "log_service__enabled": "true"}
+    settings |= {"log_service__store": "memory", "tracing__exporter": "console"}
+    with serving(
+        **settings, log_service__host="127.0.0.1", log_service__port=0
+    ) as service:
+        async with channel(service.ports[PORT]) as stub:
+            await stub.GetOffsets(log_pb2.GetOffsetsRequest(), metadata=metadata)
+        line = await asyncio.to_thread(service.await_event, "call")
+        service.signal(signal.SIGTERM)
+        await asyncio.to_thread(service.await_exit)
+    spans = [each for each in service.log if each.get("name") == line["method"]]
+
+    assert line["trace_id"] == trace
+    assert [each["trace_id"] for each in spans] == [trace]
+
+
 async def test_silent_connection_is_closed(service):
     """Who never speaks HTTP/2 holds no connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", service.ports[PORT])
@@ -464,6 +484,41 @@ async def test_client_has_no_more_streams_than_it_may(tmp_path):
             reading.cancel()
 
     assert reason_of(failure) is Reason.TOO_MANY_STREAMS
+
+
+async def test_no_more_calls_at_a_time_than_the_service_takes(tmp_path):
+    """One more is refused at once; streams count."""
+    with serving_log(tmp_path, limits__max_calls=2) as service:
+        async with channel(service.ports[PORT]) as stub:
+            opened = [
+                stub.ConsumeStream(log_pb2.ConsumeStreamRequest()) for _ in range(2)
+            ]
+            for each in opened:
+                await each.initial_metadata()
+            failure = await code_of(stub.GetOffsets(log_pb2.GetOffsetsRequest()))
+            for each in opened:
+                each.cancel()
+
+    assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_no_more_connections_than_the_service_takes(tmp_path):
+    """One more is closed; those that are there go on."""
+    with serving_log(tmp_path, limits__max_connections=2) as service:
+        port = service.ports[PORT]
+        async with channel(port) as first, channel(port) as second:
+            await produced(first, b"x")
+            await produced(second, b"x")
+            async with channel(port) as third:
+                failure = await code_of(
+                    third.GetOffsets(log_pb2.GetOffsetsRequest(), timeout=3)
+                )
+            assert await produced(first, b"x") == 2
+
+    assert failure.code() in {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+    }
 
 
 async def read_until_failure(call):
