@@ -78,7 +78,7 @@ def killed_at_random(place: Place, *, inserts: int, most: int, seed: int) -> Boo
     while len(book.acknowledged) < inserts:
         with place.serving() as service, book.writing(service.url):
             wanted = len(book.acknowledged) + rng.randrange(most)
-            until(lambda: len(book.acknowledged) >= wanted, limit=60)  # noqa: B023 - asked here
+            until(lambda: len(book.acknowledged) >= wanted, limit=300)  # noqa: B023 - asked here
             service.signal(signal.SIGKILL)
             service.await_exit()
         kills += 1

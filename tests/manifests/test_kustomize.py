@@ -22,7 +22,8 @@ def test_pods_keep_the_restricted_profile(folder):
 
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
     kinds = {kind for volume in pod["volumes"] for kind in volume} - {"name"}
-    assert kinds == {"configMap", "secret", "emptyDir"}
+    usual = {"configMap", "secret", "emptyDir"}
+    assert kinds - {"persistentVolumeClaim", "projected"} == usual
     for container in pod["containers"]:
         security = container["securityContext"]
         assert security["allowPrivilegeEscalation"] is False
@@ -105,6 +106,45 @@ def test_tls_leads_from_service_to_pod_and_leaves_plain_http_in_place():
     assert {"port": 8443, "protocol": "TCP"} in policy["spec"]["ingress"][0]["ports"]
     assert pod["volumes"][-1]["secret"]["secretName"] == "httpserver-tls"
     assert "httpserver.httpserver.svc" in names[0]
+
+
+def test_file_of_the_phone_book_is_written_by_one_pod_at_a_time():
+    """The old pod is gone before the new one comes, and the volume is what it says."""
+    manifests = build("k8s/tests/phonebook-sqlite")
+    (deployment,) = (e["spec"] for e in manifests if e["kind"] == "Deployment")
+    (claim,) = (e for e in manifests if e["kind"] == "PersistentVolumeClaim")
+    (volume,) = (
+        each
+        for each in deployment["template"]["spec"]["volumes"]
+        if "persistentVolumeClaim" in each
+    )
+
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "secret", "key", "authority"),
+    [
+        ("postgresql", "httpserver-phonebook", "url", "httpserver-phonebook"),
+        ("cloudnativepg", "phonebook-app", "uri", "phonebook-ca"),
+    ],
+)
+def test_url_of_postgresql_lies_beside_the_other_secrets(kind, secret, key, authority):
+    """One folder of secrets from both Secrets, the authority, and a way out."""
+    manifests = build(f"k8s/tests/phonebook-{kind}")
+    volumes = {
+        each["name"]: each for each in pod_template(manifests)["spec"]["volumes"]
+    }
+    (policy,) = (each for each in manifests if each["kind"] == "NetworkPolicy")
+    ours, database = volumes["secrets"]["projected"]["sources"]
+    item = {"key": key, "path": "phonebook__postgresql__url"}
+
+    assert ours == {"secret": {"name": "httpserver", "optional": True}}
+    assert database == {"secret": {"name": secret, "items": [item]}}
+    assert volumes["postgresql-ca"]["secret"]["secretName"] == authority
+    assert {"ports": [{"port": 5432, "protocol": "TCP"}]} in policy["spec"]["egress"]
 
 
 def test_probes_differ_and_use_the_admin_port():

@@ -44,6 +44,9 @@ ON_PURPOSE = {
     "k8s/tests/gateway": TAGGED,
     "k8s/tests/monitored": LOADED | TAGGED,
     "k8s/tests/nats": TAGGED,
+    "k8s/tests/phonebook-cloudnativepg": TAGGED,
+    "k8s/tests/phonebook-postgresql": TAGGED,
+    "k8s/tests/phonebook-sqlite": TAGGED,
     "k8s/tests/tls": TAGGED | {"The service is of type NodePort"},
 }
 
