@@ -100,6 +100,7 @@ class Exchange:
         "_event",
         "_head",
         "_left",
+        "_more",
         "_mute",
         "_status",
         "answered",
@@ -130,6 +131,7 @@ class Exchange:
         self.task: asyncio.Task[None] | None = None
         self._connection = connection
         self._body = b""
+        self._more: list[bytes] = []
         self._ended = False
         self._event: asyncio.Event | None = None
         self._head: Head | None = None
@@ -195,6 +197,9 @@ class Exchange:
         if self.gone or self.answered:
             return {"type": "http.disconnect"}
         body, self._body = self._body, b""
+        if self._more:
+            # joined once: piece by piece a large body would be copied many times
+            body, self._more = b"".join((body, *self._more)), []
         self._ended = not self.more_body
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
@@ -206,11 +211,14 @@ class Exchange:
     def feed(self, data: bytes) -> int:
         """Take a piece of the body; return the bytes that wait to be received."""
         if self.answered:
-            self._body = b""  # nobody will ask for it
+            self._body, self._more = b"", []  # nobody will ask for it
             return 0
-        self._body = self._body + data if self._body else data
+        if self._body:
+            self._more.append(data)
+        else:
+            self._body = data
         self.wake()
-        return len(self._body)
+        return len(self._body) + sum(map(len, self._more))
 
     def body_ended(self) -> None:
         """Note that the body is whole."""
