@@ -111,23 +111,63 @@ def test_process_killed_a_thousand_times_keeps_every_acknowledged_record(tmp_pat
     _check_all(tmp_path / "log", acknowledged)
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
-def test_every_acknowledgement_comes_after_its_fdatasync(tmp_path):
-    """The kernel's calls in their order: bytes written, synced, then told."""
-    trace = tmp_path / "trace"
+@pytest.mark.soak
+def test_process_killed_at_each_failpoint_keeps_every_acknowledged_record(tmp_path):
+    """Right before and right after each of the first 150 calls, on a new log each."""
+    for call in range(1, 151):
+        for failpoint in (call, -call):
+            directory = tmp_path / f"log{failpoint}"
+            now = _run_until_killed(directory, failpoint=failpoint)
+            _check_all(directory, now)
+            _check_order(now)
+
+
+def _traced(directory, trace, *options):
+    """Run the process to its end under strace; skip where that isn't allowed."""
     strace = ["strace", "-f", "-y", "-s", "40", "-o", trace]
     calls = ["-e", "trace=write,pwrite64,fdatasync"]
     done = subprocess.run(
-        [*strace, *calls, *COMMAND, tmp_path / "log"],
+        [*strace, *calls, *options, *COMMAND, directory],
         env={**os.environ, "COUNT": "30", "SEGMENT_BYTES": "1000000"},
         capture_output=True,
         timeout=120,
     )
     if b"ptrace" in done.stderr.lower():
         pytest.skip("tracing is not allowed here")
+    return done
+
+
+with_strace = pytest.mark.skipif(
+    not shutil.which("strace"), reason="strace is not installed"
+)
+
+
+@with_strace
+def test_every_acknowledgement_comes_after_its_fdatasync(tmp_path):
+    """The kernel's calls in their order: bytes written, synced, then told."""
+    trace = tmp_path / "trace"
+    done = _traced(tmp_path / "log", trace)
     assert done.returncode == 0, done.stderr
 
     assert _acknowledged_after_sync(trace.read_text()) == 4 * 30
+
+
+@with_strace
+def test_fdatasync_that_the_kernel_fails_is_the_last(tmp_path):
+    """EIO once: nothing is synced or told after it; what was told is there."""
+    trace = tmp_path / "trace"
+    fault = ["-e", "inject=fdatasync:error=EIO:when=12"]
+    done = _traced(tmp_path / "log", trace, *fault)
+    kernel = trace.read_text()
+    told = re.findall(rb"^(\d+) (\d \d{8})$", done.stdout, re.MULTILINE)
+
+    assert done.returncode == 1
+    assert b"WritesRefused" in done.stderr
+    assert 0 < len(told) == _acknowledged_after_sync(kernel) < 4 * 30
+    before, injected, after = kernel.partition("(INJECTED)")
+    assert before and injected
+    assert not re.search(r"fdatasync.*= 0$", after, re.MULTILINE)
+    _check_all(tmp_path / "log", {int(offset): value for offset, value in told})
 
 
 def _acknowledged_after_sync(trace):
