@@ -2,11 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from service.client.client import Client
 from service.client.errors import UpstreamError
+from service.concurrency.fan_out import fan_out
 from service.concurrency.scope import task_scope
 from service.getting.asking import Ask, asking, client_for
 from service.top.words import duration_text, number_text
@@ -78,20 +79,25 @@ async def repeat(ask: Ask, *, times: int, concurrency: int, into: Summary) -> No
     """
     client = client_for(ask, connections=concurrency)
     began = time.perf_counter()
-    turns = iter(range(times))
+    turns, workers = _turns(times), min(concurrency, times)
     try:
-        async with task_scope() as tasks:
-            for _ in range(min(concurrency, times)):
-                tasks.create_task(_worker(client, ask, turns, into))
+        async with fan_out(turns, workers) as shares, task_scope() as tasks:
+            for share in shares:
+                tasks.create_task(_worker(client, ask, share, into))
     finally:
         into.seconds = time.perf_counter() - began
         await client.close()
 
 
+async def _turns(times: int) -> AsyncIterator[int]:
+    for turn in range(times):
+        yield turn
+
+
 async def _worker(
-    client: Client, ask: Ask, turns: Iterator[int], into: Summary
+    client: Client, ask: Ask, turns: AsyncIterator[int], into: Summary
 ) -> None:
-    for _ in turns:
+    async for _ in turns:
         began = time.perf_counter()
         try:
             async with asking(client, ask) as answer:
