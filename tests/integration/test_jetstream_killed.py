@@ -109,15 +109,14 @@ async def _check(load, log):
 
 
 async def _kill(servers, load, *, leader):
-    """Kill one, wait for acknowledgements without it, and start it again."""
+    """Kill one, wait for acknowledgements without it, and return it."""
     while (name := servers[0].leader_of("log")) is None:
         await asyncio.sleep(0.1)
     victim = random.choice([s for s in servers if (s.name == name) is leader])
     await load.await_more(200)
     victim.kill()
     await load.await_more(200)
-    victim.start()
-    await asyncio.to_thread(victim.await_ready)
+    return victim
 
 
 async def test_killed_leader_loses_no_acknowledged_record(tmp_path):
@@ -161,7 +160,9 @@ async def test_servers_killed_again_and_again_lose_no_acknowledged_record(tmp_pa
     with nats_cluster(tmp_path) as servers:
         async with _loaded(servers) as load:
             for kill in range(30):
-                await _kill(servers, load, leader=kill % 3 != 2)
+                victim = await _kill(servers, load, leader=kill % 3 != 2)
+                victim.start()
+                await asyncio.to_thread(victim.await_ready)
     print(  # noqa: T201 - the figures
         f"30 kills, {len(load.acknowledged)} acknowledged, 0 lost,"
         f" {load.unknown} of unknown outcome, {load.refused} refused,"
