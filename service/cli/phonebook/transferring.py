@@ -244,10 +244,10 @@ def _teller(file: Path, *, as_json: bool) -> Callable[[dict[str, Any]], None]:
 
 def _tell(found: _Sums, *, as_json: bool, dry_run: bool) -> None:
     if not found.is_done:
-        there = f"up to line {found.last}: --from-line {found.last + 1} goes on"
-        complain(
-            f"it was cut off; acknowledged is {there if found.last else 'nothing'}"
-        )
+        if not found.last:  # the reason alone is told
+            return
+        goes_on = f"--from-line {found.last + 1} goes on from there"
+        complain(f"it was cut off after line {found.last}: {goes_on}")
     if as_json:
         told = {**found.sums, "last_line": found.last, "done": found.is_done}
         write(json.dumps({**told, "dry_run": dry_run}))

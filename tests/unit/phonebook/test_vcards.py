@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.phonebook.formats import WRITERS
@@ -49,6 +49,7 @@ def values(body: str) -> dict:
     return found
 
 
+@settings(deadline=None)
 @given(first=TEXT, last=TEXT, note=NOTES)
 def test_export_comes_in_again_as_it_was(first, last, note):
     """Folding, escapes and every script: what is written is what is read."""
@@ -68,6 +69,7 @@ def test_export_comes_in_again_as_it_was(first, last, note):
     assert contact_fields(**found) == fields
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from('BEGINDVCARTL:;,=\\" \tn14.0\n'), max_size=200))
 def test_any_text_gives_records_or_reasons(text):
     """Nothing breaks the reader."""
