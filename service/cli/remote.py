@@ -7,7 +7,6 @@ from the environment or from a file.
 
 import inspect
 import os
-import ssl
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -166,6 +165,8 @@ def calls(command: Callable[..., None]) -> Callable[..., None]:
 
 def check(ask: "Ask") -> None:
     """Refuse what can't be asked for, before anything is sent."""
+    import ssl
+
     from service.client.errors import InvalidRequest
     from service.client.targets import target_of
 
