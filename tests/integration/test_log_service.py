@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from google.rpc.error_details_pb2 import LocalizedMessage, RetryInfo
 from grpc_status import rpc_status
 
-from service.commitlog.errors import OffsetOutOfRange, RecordTooLarge
+from service.commitlog.errors import LogFull, OffsetOutOfRange, RecordTooLarge
 from service.log_api.errors import Reason, error_of
 from service.log_api.v1 import log_pb2
 from tests.support.log_service import (
@@ -484,6 +485,28 @@ async def test_client_has_no_more_streams_than_it_may(tmp_path):
             reading.cancel()
 
     assert reason_of(failure) is Reason.TOO_MANY_STREAMS
+
+
+async def test_full_disk_refuses_records_until_there_is_space(tmp_path):
+    """RESOURCE_EXHAUSTED; all that was acknowledged is there, and it goes on."""
+    with serving_log(tmp_path) as service:
+        async with channel(service.ports[PORT]) as stub:
+            pid, unlimited = service.process.pid, resource.RLIM_INFINITY
+            values = [b"%d" % n * 1000 for n in range(9)]
+            offsets = [await produced(stub, each) for each in values]
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, unlimited))
+            failure = await code_of(
+                stub.Produce(log_pb2.ProduceRequest(records=[record(b"no space")]))
+            )
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+            offsets.append(await produced(stub, b"space"))
+            stored = values_of(await consume_all(stub))
+
+    assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert isinstance(error_of(failure), LogFull)
+    assert str(tmp_path) not in str(failure)
+    assert offsets == list(range(10))
+    assert stored == [*values, b"space"]
 
 
 async def test_no_more_calls_at_a_time_than_the_service_takes(tmp_path):

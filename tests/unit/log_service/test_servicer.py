@@ -174,7 +174,16 @@ async def test_requests_behind_one_that_failed_are_not_stored():
 
 async def test_requests_that_are_too_large_together_are_stored_one_by_one():
     """What fits by itself is not refused because others came with it."""
-    log = MemoryLog(Policy(max_batch_bytes=2000))
+
+    class Slow(MemoryLog):
+        refused = 0
+
+        async def append(self, records):
+            await asyncio.sleep(0.05)  # what comes meanwhile is one append
+            self.refused += len(records) > 2
+            return await super().append(records)
+
+    log = Slow(Policy(max_batch_bytes=2000))
     sent = [
         log_pb2.ProduceStreamRequest(records=[record(b"x" * 900)]) for _ in range(20)
     ]
@@ -182,6 +191,7 @@ async def test_requests_that_are_too_large_together_are_stored_one_by_one():
         answers = [each.offset async for each in stub.ProduceStream(iter(sent))]
 
     assert answers == list(range(20))
+    assert log.refused
 
 
 async def test_requests_that_come_meanwhile_are_one_append():
