@@ -250,7 +250,7 @@ async def test_guard_asks_how_long_a_call_has_waited():
         pytest.fail("let in")
 
 
-async def test_a_thousand_tasks_of_which_half_are_cancelled_leave_no_trace():
+async def test_a_thousand_tasks_that_are_cancelled_leave_no_trace():
     """Whoever is in takes room, and gives it back in any case."""
     shed = shedder(most=100)
     guard = shed.guard("high", clock=Clock())
