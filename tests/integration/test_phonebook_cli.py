@@ -52,7 +52,7 @@ def test_contact_lives_from_insert_to_delete(book):
     assert book("search", "+4930*").stdout == made.stdout
     changed = book("update", fields[5], "--last-name", "Lee", "--note", "")
     assert changed.stdout.split("\t")[1:5] == ["Ann", "Lee", "ann@example.org", ""]
-    assert book("status").stdout.partition(": ")[2].startswith("1 contacts, in ")
+    assert book("status").stdout.endswith(": 1 contacts\n")
     assert json.loads(book("status", "--json").stdout)["contacts"] == 1
     assert book("delete", NUMBER).stdout == changed.stdout
     assert (book("list").stdout, book("list").exit_code) == ("", 0)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -77,27 +76,25 @@ def status(
     ask: "Ask",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print how many contacts there are, and how long the answer took."""
-    from service.top.words import count_text, duration_text
+    """Print how many contacts there are."""
+    from service.top.words import count_text
 
-    count, seconds = asyncio.run(_counted(ask))
+    count = asyncio.run(_counted(ask))
     if as_json:
-        told = {"url": ask.url, "contacts": count, "seconds": round(seconds, 6)}
-        write(json.dumps(told))
-        return
-    write(f"{ask.url}: {count_text(count)} contacts, in {duration_text(seconds)}")
+        write(json.dumps({"url": ask.url, "contacts": count}))
+    else:
+        write(f"{ask.url}: {count_text(count)} contacts")
 
 
-async def _counted(ask: "Ask") -> tuple[int, float]:
+async def _counted(ask: "Ask") -> int:
     from service.cli.phonebook.book import CONTACTS
     from service.getting.calling import Caller, OtherAnswer
 
     async with Caller(ask) as caller:
-        began = time.perf_counter()
         count = (await caller.json("GET", f"{CONTACTS}/status")).get("contacts")
     if not isinstance(count, int):
         raise OtherAnswer(f"what answers at {ask.url} is no phone book")
-    return count, time.perf_counter() - began
+    return count
 
 
 async def _shown(
