@@ -61,6 +61,7 @@ class Reason(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     PERMISSION_DENIED = "permission_denied"
     RATE_LIMITED = "rate_limited"
+    TOO_MANY_CALLS = "too_many_calls"
     TOO_MANY_STREAMS = "too_many_streams"
     SLOW_CONSUMER = "slow_consumer"
     STOPPING = "stopping"
@@ -83,6 +84,7 @@ _CODES = {
     Reason.UNAUTHENTICATED: Code.UNAUTHENTICATED,
     Reason.PERMISSION_DENIED: Code.PERMISSION_DENIED,
     Reason.RATE_LIMITED: Code.RESOURCE_EXHAUSTED,
+    Reason.TOO_MANY_CALLS: Code.RESOURCE_EXHAUSTED,
     Reason.TOO_MANY_STREAMS: Code.RESOURCE_EXHAUSTED,
     Reason.SLOW_CONSUMER: Code.UNAVAILABLE,
     Reason.STOPPING: Code.UNAVAILABLE,

@@ -28,6 +28,7 @@ _EN = {
     "known here.",
     "permission_denied": "You may not do this with this stream.",
     "rate_limited": "You ask too often; nothing was stored. Try again later.",
+    "too_many_calls": "Too many calls are open; nothing was stored. Try again later.",
     "too_many_streams": "You have too many streams open.",
     "slow_consumer": "You read too slowly. Go on after the last record received.",
     "stopping": "The service is stopping. Go on after the last record received, or "
@@ -54,6 +55,7 @@ _ZH = {
     "unauthenticated": "需要本服务认可的客户端证书或令牌。",
     "permission_denied": "您无权对该流执行此操作。",
     "rate_limited": "请求过于频繁，本次未保存任何记录。请稍后重试。",
+    "too_many_calls": "同时进行的调用过多，本次未保存任何记录。请稍后重试。",
     "too_many_streams": "您打开的流过多。",
     "slow_consumer": "读取过慢。请从收到的最后一条记录之后继续。",
     "stopping": "服务正在停止。请从收到的最后一条记录或最后一条已确认的记录之后继续。",
@@ -82,6 +84,8 @@ _KO = {
     "permission_denied": "이 스트림에 대한 권한이 없습니다.",
     "rate_limited": "요청이 너무 잦아 아무것도 저장하지 않았습니다. 나중에 다시 "
     "시도하십시오.",
+    "too_many_calls": "열린 호출이 너무 많아 아무것도 저장하지 않았습니다. 나중에 "
+    "다시 시도하십시오.",
     "too_many_streams": "열어 둔 스트림이 너무 많습니다.",
     "slow_consumer": "읽기가 너무 느립니다. 마지막으로 받은 레코드 다음부터 "
     "계속하십시오.",

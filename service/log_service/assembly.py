@@ -44,6 +44,7 @@ def log_service(core: Core) -> Feature:
         calls=Calls(
             metrics=metrics,
             endings=endings,
+            max_calls=settings().limits.max_calls,
             logged=lambda: core.store.current.log.access,
             span=_spans(core),
         ),

@@ -58,6 +58,7 @@ class Calls(grpc.aio.ServerInterceptor):
     Args:
         metrics: Where they are measured.
         endings: Ends streams of other services, such as the health's.
+        max_calls: Calls of the log service at a time; the health answers beyond.
         logged: Whether there is a line for each call.
         span: Gives each a span.
 
@@ -74,11 +75,14 @@ class Calls(grpc.aio.ServerInterceptor):
         *,
         metrics: CommitLogMetrics,
         endings: Endings,
+        max_calls: int = 1000,
         logged: Callable[[], bool] = lambda: True,
         span: Span = no_span,
     ) -> None:
         self._metrics = metrics
         self._endings = endings
+        self._max_calls = max_calls
+        self._open = 0
         self._logged = logged
         self._span = span
         self._log = get_logger("httpserver.grpc")
@@ -113,8 +117,8 @@ class Calls(grpc.aio.ServerInterceptor):
         kind = _Kind(
             method.removeprefix("/"),
             stream=handler.request_streaming or handler.response_streaming,
-            waits=not method.startswith(OWN)
-            or (handler.response_streaming and not handler.request_streaming),
+            own=method.startswith(OWN),
+            only_sends=handler.response_streaming and not handler.request_streaming,
         )
 
         async def unary(request: Any, context: Context) -> Any:
@@ -123,14 +127,11 @@ class Calls(grpc.aio.ServerInterceptor):
 
         async def streaming(request: Any, context: Context) -> None:
             async with self._observed(kind, context):
-                if method.startswith(OWN):
+                if kind.own:
                     await _run(inner, request, context)
                     return
-                try:
-                    async with self._endings.waiting():
-                        await _run(inner, request, context)
-                except CallRefused as refused:
-                    await refuse(context, refused)
+                async with self._endings.waiting():
+                    await _run(inner, request, context)
 
         return make(
             streaming if handler.response_streaming else unary,
@@ -150,6 +151,8 @@ class Calls(grpc.aio.ServerInterceptor):
             code = "OK"
             try:
                 async with self._recovered(kind.name, context, request_id):
+                    if kind.own and self._open > self._max_calls:
+                        raise CallRefused(Reason.TOO_MANY_CALLS)
                     yield
             except asyncio.CancelledError:
                 code = self._cancelled(kind, context)
@@ -166,12 +169,14 @@ class Calls(grpc.aio.ServerInterceptor):
 
     def _enter(self, kind: "_Kind") -> None:
         self._metrics.in_flight.labels(kind.name).inc()
+        self._open += kind.own
         if not kind.waits:
             self._working += 1
             self._idle.clear()
 
     def _leave(self, kind: "_Kind") -> None:
         self._metrics.in_flight.labels(kind.name).dec()
+        self._open -= kind.own
         if not kind.waits:
             self._working -= 1
             if not self._working:
@@ -184,6 +189,8 @@ class Calls(grpc.aio.ServerInterceptor):
         """Tell the client of an exception that nobody expected, and nothing of it."""
         try:
             yield
+        except CallRefused as refused:
+            await refuse(context, refused)
         except grpc.aio.AbortError:
             raise
         except grpc.aio.InternalError as error:
@@ -221,12 +228,19 @@ class _Kind(NamedTuple):
     Attributes:
         name: Its service and method.
         stream: Whether it lasts as long as its ends want.
-        waits: Whether it only waits for something to come: cutting it loses nothing.
+        own: Whether it is of the log service, not of its health.
+        only_sends: Whether it is a stream to the caller alone.
     """
 
     name: str
     stream: bool
-    waits: bool
+    own: bool
+    only_sends: bool
+
+    @property
+    def waits(self) -> bool:
+        """Whether it only waits for something to come: cutting it loses nothing."""
+        return self.only_sends or not self.own
 
 
 async def _run(inner: Callable[..., Any], request: Any, context: Context) -> None:

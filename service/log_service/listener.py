@@ -92,7 +92,7 @@ class LogListener:
         server = grpc.aio.server(
             interceptors=[self._calls],
             options=_options(self._settings.limits),
-            maximum_concurrent_rpcs=self._settings.limits.max_calls,
+            maximum_concurrent_rpcs=self._settings.limits.max_calls + _FURTHER_CALLS,
         )
         self._register(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -168,6 +168,9 @@ class LogListener:
         for name in ("", SERVICE):
             await self._health.set(name, status)
 
+
+_FURTHER_CALLS = 100
+"""Calls of the health and of reflection; gRPC itself refuses more, without a reason."""
 
 _TAKE_STATUS = 1.0
 """Seconds that streams have to take the status that ends them."""

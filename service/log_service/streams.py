@@ -123,7 +123,13 @@ class Streams(Mapping[str, CommitLog]):
 
         log = await open_stream(name, lambda: self._now().jetstream, policy)
         self._close.push_async_callback(log.close)
-        self._measure(name, log)
+        self._measure(
+            name,
+            log,
+            bytes=lambda: log.size_bytes,
+            refused=lambda: log.refused is not None,
+            unreachable=lambda: log.unreachable,
+        )
         lowest, end = log.offsets()
         self._log.info("stream_opened", stream=name, lowest=lowest, next=end)
         return log

@@ -519,10 +519,13 @@ async def test_no_more_calls_at_a_time_than_the_service_takes(tmp_path):
             for each in opened:
                 await each.initial_metadata()
             failure = await code_of(stub.GetOffsets(log_pb2.GetOffsetsRequest()))
+            health = await health_of(service.ports[PORT])
             for each in opened:
                 each.cancel()
 
     assert failure.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert reason_of(failure) is Reason.TOO_MANY_CALLS
+    assert health in {"SERVING", "NOT_SERVING"}  # it is told, whatever it is
 
 
 async def test_no_more_connections_than_the_service_takes(tmp_path):
