@@ -29,8 +29,8 @@ def read_page(directory: int, *, after: str, limit: int, top: bool) -> Page:
     Raises:
         NotFound: Nothing in it is served, and it is not the root.
     """
-    names = _Names(directory, top=top)
-    chosen = heapq.nsmallest(limit + 1, (each for each in names if each[0] > after))
+    names = _Names(directory, after=after, top=top)
+    chosen = heapq.nsmallest(limit + 1, names)
     if not names.any and not top:
         raise NotFound
     more = len(chosen) > limit
@@ -42,21 +42,26 @@ def read_page(directory: int, *, after: str, limit: int, top: bool) -> Page:
 class _Names:
     """The names of a directory that a client could say: others are not served."""
 
-    def __init__(self, directory: int, *, top: bool) -> None:
+    def __init__(self, directory: int, *, after: str, top: bool) -> None:
         self._directory = directory
+        self._after = after
         # the reserved name is one at the root alone
         self._prefix = "" if top else "x/"
         self.any = False
 
     def __iter__(self) -> Iterator[tuple[str, bool]]:
-        """Yield each name, and whether it is a directory's."""
+        """Yield each name of the page or behind it, and whether it is a directory's."""
         with os.scandir(self._directory) as entries:
             for entry in entries:
+                wanted = entry.name > self._after
+                if not wanted and self.any:
+                    continue
                 is_directory = entry.is_dir(follow_symlinks=False)
                 is_file = entry.is_file(follow_symlinks=False)
                 if (is_directory or is_file) and self._can_be_said(entry.name):
                     self.any = True
-                    yield entry.name, is_directory
+                    if wanted:
+                        yield entry.name, is_directory
 
     def _can_be_said(self, name: str) -> bool:
         path = self._prefix + name

@@ -28,7 +28,7 @@ from service.files.errors import (
 from service.files.gathering import gathered
 from service.files.listing_disk import count, read_page
 from service.files.paths import RESERVED
-from service.files.reading import LocalFile
+from service.files.reading import PIECE, LocalFile
 from service.files.staging import Staged
 from service.files.store import FileInfo, OpenFile, Page, Stored, Upload
 from service.files.threads import Threads
@@ -83,6 +83,7 @@ class LocalStore:
         self.arrivals = Arrivals(self.hidden)
         self.usage = UsageFile(self.hidden, _LOCK)
         self._arriving = 0
+        self._buffer = memoryview(bytearray(PIECE))
 
     def close(self) -> None:
         """Let go of the directories."""
@@ -168,7 +169,7 @@ class LocalStore:
 
     def _open(self, path: str) -> LocalFile:
         with told():
-            return LocalFile(self.tree.open(path), self.threads)
+            return LocalFile(self.tree.open(path), self.threads, self._buffer)
 
     def _begin(self, path: str, said: Upload) -> Arrival:
         """Refuse at once what would be refused at the end; return a new file."""
@@ -241,7 +242,8 @@ class LocalStore:
                 self._check_quota(usage.get(), grown, new=old is None)
                 self.arrivals.land(arrival, directory, name)
                 usage.add(grown, 1 if old is None else 0)
-                os.fsync(directory)
+                changed = os.dup(directory)
+            _sync(changed)
         return Stored(info, created=old is None)
 
     def _check_quota(self, used: Used, grown: int, *, new: bool) -> None:
@@ -263,13 +265,23 @@ class LocalStore:
                 condition.check(old.etag, old.modified)
                 os.unlink(name, dir_fd=directory)
                 usage.add(-old.size, -1)
-                os.fsync(directory)
+                changed = os.dup(directory)
             self.tree.prune(parents)
+        with told():
+            _sync(changed)
 
     def _list(self, path: str, after: str, limit: int) -> Page:
         names = path.split("/") if path else []
         with told(), self.tree.directory(names) as directory:
             return read_page(directory, after=after, limit=limit, top=not names)
+
+
+def _sync(directory: int) -> None:
+    """Make the names of a directory durable; others need not wait for it."""
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _check_condition(condition: Condition, old: FileInfo | None) -> None:

@@ -39,9 +39,10 @@ RESERVED = ".uploads"
 """Name at the root that the service keeps for what is on its way."""
 
 _DEVICE = re.compile(r"(?:CON|PRN|AUX|NUL|(?:COM|LPT)[0-9¹²³])(?:\..*)?", re.IGNORECASE)
-_UNSAFE = frozenset(
-    "\\\u2028\u2029\u200e\u200f\u061c\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_UNSAFE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\\\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
 )
+"""Control characters, the backslash, ends of lines, marks of direction and of order."""
 
 
 def file_path(text: str) -> str:
@@ -105,7 +106,7 @@ def _check(name: str) -> None:
         raise InvalidPath("A path has no empty or dotted names.")
     if len(name.encode()) > MAX_NAME:
         raise InvalidPath(f"A name has at most {MAX_NAME} bytes.")
-    if any(char in _UNSAFE or unicodedata.category(char) == "Cc" for char in name):
+    if _UNSAFE.search(name):
         raise InvalidPath("A name has a character that is not allowed.")
     if name[-1] in ". " or name[0] == " ":
         raise InvalidPath("A name does not begin with a space or end in one or a dot.")

@@ -31,6 +31,8 @@ class LocalFile:
     Args:
         descriptor: Its own from now on.
         threads: Where the disk is waited for.
+        buffer: `PIECE` bytes that all files of an event loop use in turn; they stay in
+            the processor's cache, and a file that waits for a slow client holds none.
 
     Attributes:
         info: Which version it is.
@@ -40,10 +42,10 @@ class LocalFile:
 
     __slots__ = ("_buffer", "_descriptor", "_threads", "info")
 
-    def __init__(self, descriptor: int, threads: Threads) -> None:
+    def __init__(self, descriptor: int, threads: Threads, buffer: memoryview) -> None:
         self._descriptor = descriptor
         self._threads = threads
-        self._buffer: memoryview | None = None
+        self._buffer = buffer
         self.info: FileInfo = read_version(descriptor)
 
     def close(self) -> None:
@@ -66,9 +68,6 @@ class LocalFile:
         """Return what the kernel has in its memory; None when it has nothing."""
         if not _NO_WAIT:
             return None
-        if self._buffer is None:
-            # used again for each piece: it stays in the processor's cache
-            self._buffer = memoryview(bytearray(PIECE))
         view = self._buffer[:size]
         try:
             read = os.preadv(self._descriptor, [view], start, _NO_WAIT)
