@@ -32,8 +32,10 @@ PEOPLE = [
 
 @pytest.fixture(scope="module")
 def browser():
+    expect.set_options(timeout=15_000)  # milliseconds, for busy machines
     with launched() as started:
         yield started
+    expect.set_options(timeout=None)
 
 
 @pytest.fixture(scope="module")
