@@ -64,7 +64,7 @@ def backup(
     store = open_store(config, secrets_dir, settings)
     if file == STREAM and sys.stdout.isatty():
         raise typer.BadParameter("a backup is not for a terminal: name a file")
-    from service.cli.files import replacing
+    from service.cli.replacing import replacing
 
     _has_file(store)
     with measured("phonebook backup", pushgateway), _failures():

@@ -118,7 +118,7 @@ def export(
 
     A file is whole, or not there; only its owner may read it.
     """
-    from service.cli.files import replacing
+    from service.cli.replacing import replacing
     from service.cli.phonebook.pieces import format_of
 
     wanted = form or format_of(file.name) or "jsonl"
