@@ -112,7 +112,8 @@ class Flags:
                 "reason": str(found.reason or Reason.UNKNOWN).lower(),
                 **({"error": found.error_message} if found.error_code else {}),
             }
-            if not self._from_flagd and found.value and name in settings.rules:
+            ruled = name in settings.rules and found.reason not in _FOR_ALL
+            if ruled and not self._from_flagd:
                 told[name]["rule"] = settings.rules[name].model_dump()
         return {
             "provider": self._client.provider.get_metadata().name,
