@@ -14,6 +14,7 @@ Source: https://docs.nats.io/nats-concepts/jetstream
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 
@@ -21,6 +22,7 @@ from service.commitlog.bell import Bell
 from service.commitlog.errors import (
     CommitLogError,
     LogBusy,
+    LogDamaged,
     LogUnreachable,
     OffsetOutOfRange,
 )
@@ -35,10 +37,14 @@ from service.commitlog.record import Record, size_of
 
 __all__ = ["JetStreamLog", "open_jetstream"]
 
+_log = logging.getLogger(__name__)
+
 _PAUSE = 0.1
 """Seconds before a replica that lags is asked again."""
 _CLOSING = 5.0
 """Seconds that the appends on their way have when the log is closed."""
+_LOOK = 3.0
+"""Seconds for the answer to a look before the servers count as unreachable."""
 _REFRESH = 1.0
 """Seconds between two looks at which offsets there are: others append, too."""
 
@@ -81,7 +87,24 @@ class JetStreamLog:
         self._waiting_bytes = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._refused: LogDamaged | None = None
+        self._unreachable = False
         self._refresh = asyncio.create_task(self._keep_fresh(), name="commit log")
+
+    @property
+    def refused(self) -> LogDamaged | None:
+        """Why no record is taken: the stream is not what it was; or None."""
+        return self._refused
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether the servers did not answer the last look, a moment ago."""
+        return self._unreachable
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that the records take on one server."""
+        return self._stream.size_bytes
 
     async def append(self, records: Sequence[Record]) -> int:
         """
@@ -90,8 +113,11 @@ class JetStreamLog:
         Raises:
             OutcomeUnknown: No acknowledgement came in time.
             LogUnreachable: None of the servers took them.
+            LogDamaged: The stream is not what it was.
         """
         self._bell.check()
+        if self._refused:
+            raise self._refused
         size = check_batch(records, self._options.policy)
         if self._waiting_bytes + size > self._options.policy.max_waiting_bytes:
             raise LogBusy(f"{self._waiting_bytes} bytes wait for acknowledgement")
@@ -198,10 +224,17 @@ class JetStreamLog:
     async def _keep_fresh(self) -> None:
         while True:
             await asyncio.sleep(_REFRESH)
-            with contextlib.suppress(CommitLogError):
-                before = self._stream.offsets
-                if await self._stream.refresh() != before:
+            before = self._stream.offsets
+            try:
+                if await self._stream.refresh(within=_LOOK) != before:
                     self._bell.ring()
+                self._refused, self._unreachable = None, False
+            except LogUnreachable:
+                self._unreachable = True
+            except LogDamaged as error:
+                if self._refused is None:
+                    _log.error("no record is taken: %s", error)
+                self._refused = error
 
 
 def _within(records: Sequence[Record], max_bytes: int) -> Sequence[Record]:

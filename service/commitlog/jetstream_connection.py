@@ -274,9 +274,14 @@ class Connection:
 
 
 async def _end(client: Client) -> None:
-    # it fails where what waits can't be sent, and then leaves the rest to its user
-    with contextlib.suppress(OSError):
+    try:
         await client.close()
+    except OSError:
+        # It fails where what waits can't be sent, and leaves its socket open; it goes
+        # through to the end when it is told that it is not closed yet.
+        client._status = Client.DISCONNECTED  # noqa: SLF001 - nothing public ends it
+        with contextlib.suppress(OSError):
+            await client.close()
 
 
 async def _connect(client: Client, options: JetStreamOptions) -> None:

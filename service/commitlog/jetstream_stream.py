@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from nats.aio.msg import Msg
@@ -51,6 +52,7 @@ class Stream:
     Attributes:
         offsets: Which records there are, as far as is known.
         led: The next offset, by the leader that was asked last.
+        size_bytes: What the records take on one server, by the same.
 
     Concurrency: for one event loop.
     """
@@ -58,7 +60,7 @@ class Stream:
     def __init__(self, connection: Connection, options: JetStreamOptions) -> None:
         self._connection, self._options = connection, options
         self._created = ""
-        self.offsets, self.led = Offsets(0, 0), 0
+        self.offsets, self.led, self.size_bytes = Offsets(0, 0), 0, 0
 
     async def prepare(self) -> None:
         """
@@ -74,18 +76,19 @@ class Stream:
         except Refused as error:
             raise CommitLogError(f"stream {self._options.stream}: {error}") from error
 
-    async def refresh(self) -> Offsets:
+    async def refresh(self, *, within: float | None = None) -> Offsets:
         """
         Ask the leader which records there are.
+
+        Args:
+            within: Seconds it has for its answer; None: the timeout of the options.
 
         Raises:
             LogUnreachable: It doesn't answer in time.
             LogDamaged: The stream was made anew, or is gone.
         """
         try:
-            self._saw(
-                await self._retried(lambda within: self._ask("INFO", None, within))
-            )
+            self._saw(await self._retried(partial(self._ask, "INFO", None), within))
         except Refused as error:
             raise self.damaged(f"can't be read: {error}") from error
         return self.offsets
@@ -160,14 +163,17 @@ class Stream:
         # an empty stream has a first sequence of 0, or one after the last
         lowest = min(max(lowest, self.offsets.lowest), last)
         self.offsets, self.led = Offsets(lowest, max(last, self.offsets.next)), last
+        self.size_bytes = info["state"]["bytes"]
 
     def damaged(self, reason: str, offset: int = 0) -> LogDamaged:
         """Return the error that tells of records that are not there."""
         return LogDamaged(f"stream {self._options.stream}", offset, reason)
 
-    async def _retried(self, call: Callable[[float], Awaitable[_T]]) -> _T:
+    async def _retried(
+        self, call: Callable[[float], Awaitable[_T]], limit: float | None = None
+    ) -> _T:
         """Return what *call* does, tried again while nobody answers."""
-        deadline = time.monotonic() + self._options.timeout
+        deadline = time.monotonic() + (limit or self._options.timeout)
         while True:
             left = deadline - time.monotonic()
             try:

@@ -86,7 +86,7 @@ class CommitLogMetrics:
         Args:
             stream: Its name.
             values: Gives `lowest`, `next`, and where it has files `bytes`, `segments`,
-                `refused` and `torn`.
+                `refused` and `torn`; in JetStream `bytes`, `refused`, `unreachable`.
         """
         for action in ("produce", "consume"):
             self._records.labels(stream, action)
@@ -111,6 +111,10 @@ class CommitLogMetrics:
             "refused": (
                 "writes_refused",
                 "1 when the disk failed and no record is taken until a restart.",
+            ),
+            "unreachable": (
+                "unreachable",
+                "1 when the servers of JetStream did not answer a moment ago.",
             ),
             "torn": ("torn_bytes", "Bytes that the last start cut off the tail."),
         }

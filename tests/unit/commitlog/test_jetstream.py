@@ -188,6 +188,9 @@ async def test_unreachable_servers_are_told(tmp_path):
         server.stop()
         with pytest.raises(LogUnreachable):
             await log.read(0)
+        async with asyncio.timeout(10):
+            while not log.unreachable:
+                await asyncio.sleep(0.05)
         with pytest.raises(LogUnreachable):
             await open_jetstream(options)
         await log.close()
@@ -309,6 +312,11 @@ async def test_stream_made_anew_is_a_damaged_log(opened, server):
     await client.close()
     with pytest.raises(LogDamaged, match="made anew"):
         await log.read(2)
+    async with asyncio.timeout(10):
+        while log.refused is None:
+            await asyncio.sleep(0.05)
+    with pytest.raises(LogDamaged, match="made anew"):
+        await log.append([Record(b"2")])
 
 
 async def test_record_that_is_gone_is_damage_and_never_skipped(opened, server):
