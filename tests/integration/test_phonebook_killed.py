@@ -104,6 +104,38 @@ def test_killed_service_keeps_every_acknowledged_contact(place):
     check_again(place, book)
 
 
+def killed_servers(server: PostgresqlServer, *, kills: int, most: int) -> None:
+    """Kill PostgreSQL while the service writes, and start it again, *kills* times."""
+    place, rng, book = Place(server), random.Random(3), Book()
+    with place.serving() as service:
+        for _ in range(kills):
+            with book.writing(service.url):
+                wanted = len(book.acknowledged) + rng.randrange(1, most)
+                until(lambda: len(book.acknowledged) >= wanted, limit=300)  # noqa: B023 - asked here
+                server.kill()
+                server.start()
+                wanted = len(book.acknowledged) + rng.randrange(1, most)
+                until(lambda: len(book.acknowledged) >= wanted, limit=300)  # noqa: B023 - asked here
+        book.send_again(service.url)
+    kept = place.check(book)
+    print(f"{kills} kills, {len(book.acknowledged)} acknowledged, {kept} kept")  # noqa: T201 - the figures
+
+
+def test_killed_postgresql_keeps_every_acknowledged_contact(server):
+    """Its processes end by SIGKILL; the service works on with the one that follows."""
+    if server is None:
+        pytest.skip("PostgreSQL is not installed")
+    killed_servers(server, kills=2, most=50)
+
+
+@pytest.mark.soak
+def test_postgresql_killed_again_and_again_keeps_every_acknowledged_contact(server):
+    """The same for long."""
+    if server is None:
+        pytest.skip("PostgreSQL is not installed")
+    killed_servers(server, kills=20, most=300)
+
+
 @pytest.mark.soak
 def test_service_killed_during_10000_inserts_keeps_every_acknowledged_contact(place):
     """The same for long; INSERTS changes how long."""

@@ -2,21 +2,29 @@
 
 import asyncio
 import json
+import os
+import shutil
+import signal
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+from sqlalchemy import event
 
 from service.app import create_service
 from service.config import SettingsStore
-from service.phonebook.databases import postgresql, sqlite, translated
+from service.phonebook.databases import Database, postgresql, sqlite, translated
 from service.phonebook.migrating import migrate
 from service.phonebook.sql_store import SqlStore
 from service.phonebook.store import Query, StoreUnavailable
 from service.settings import Settings
-from tests.support.phonebook import number, person, server_settings
+from tests.support.phonebook import number, opened, person, server_settings
+from tests.support.phonebook_writers import Book, check_whole
 from tests.support.postgresql import postgresql_server
 from tests.support.process import serving
 
@@ -162,10 +170,124 @@ async def started_first(server, section) -> None:
         await part.stop()
 
 
-async def test_full_or_broken_file_is_unavailable(tmp_path: Path):
+async def test_missing_folder_is_unavailable(tmp_path: Path):
     """A folder that is not there is an outage, not a crash."""
     database = sqlite(str(tmp_path / "none" / "book.sqlite3"))
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match="unable to open"):
         with translated():
             await migrate(database.writers)
     await database.close()
+
+
+async def test_file_that_is_no_database_is_unavailable(tmp_path: Path):
+    """It is told, and left as it is."""
+    path = tmp_path / "book.sqlite3"
+    path.write_text("Dear diary, " * 1000)
+    database = sqlite(str(path))
+    with pytest.raises(StoreUnavailable, match="NOTADB"):
+        with translated():
+            await migrate(database.writers)
+    await database.close()
+
+    assert path.read_text().startswith("Dear diary")
+
+
+async def test_file_that_may_not_be_written_is_still_read(tmp_path: Path):
+    """Changes are refused as an outage; what is there is found."""
+    async with opened(tmp_path) as store:
+        added = (await store.add(person(1))).contact
+        engine = store._database.writers
+        await engine.dispose()
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def forbid(connection, _record) -> None:
+            connection.execute("PRAGMA query_only=1")
+
+        with pytest.raises(StoreUnavailable, match="READONLY"):
+            await store.add(person(2))
+        with pytest.raises(StoreUnavailable, match="READONLY"):
+            await store.delete(added.id)
+        assert await store.get(added.id) == added
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """Mount a disk of two megabytes on *folder*, or skip."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if (
+        not shutil.which("mount")
+        or subprocess.run(command, capture_output=True).returncode
+    ):
+        pytest.skip("nothing may be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def grow(folder: Path) -> None:
+    """Give the small disk room."""
+    command = ["mount", "-o", "remount,size=16m", str(folder)]
+    subprocess.run(command, check=True)
+
+
+def test_full_disk_loses_nothing_and_is_over_when_there_is_room(tmp_path):
+    """Writes get a 503, reads an answer; no restart is needed, nothing is half there."""
+    path = tmp_path / "book.sqlite3"
+    book = Book()
+    with small_disk(tmp_path):
+        flags = {"phonebook__enabled": True, "phonebook__sqlite_path": path}
+        with serving(**flags, throttle__enabled=False) as service:
+            with book.writing(service.url):
+                poll(lambda: bool(book.refused), wanted=True)
+            told = len(book.acknowledged)
+            assert httpx.get(service.url + CONTACTS).status_code == 200
+            grow(tmp_path)
+            with book.writing(service.url):
+                poll(lambda: len(book.acknowledged) > told + 20, wanted=True)
+            book.send_again(service.url)
+
+        assert book.wrong == []
+        assert asyncio.run(whole(sqlite(str(path)), book)) >= len(book.acknowledged)
+
+
+async def whole(database: Database, book: Book) -> int:
+    """Check what is there; return how many contacts."""
+    try:
+        return await check_whole(SqlStore(database, timeout=lambda: 20.0), book)
+    finally:
+        await database.close()
+
+
+def test_server_that_hangs_is_given_up_in_time(server):
+    """Each request has an answer within its time, and all is well once it goes on."""
+    server.create("book")
+    settings = server_settings(server, "book", statement_timeout=2.0)
+    chosen = settings.model_dump(exclude_unset=True)
+    place = {f"phonebook__postgresql__{k}": v for k, v in chosen.items()}
+    command = {"phonebook__enabled": True, "phonebook__store": "postgresql", **place}
+    book = Book()
+    with serving(**command, phonebook__timeout=1, throttle__enabled=False) as service:
+
+        def ready() -> int:
+            return httpx.get(service.admin_url + "/readyz", timeout=20).status_code
+
+        with book.writing(service.url):
+            poll(lambda: len(book.acknowledged) > 20, wanted=True)
+            hung = server.processes()
+            for pid in hung:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                poll(ready, wanted=503)
+                poll(lambda: len(book.refused) > 8, wanted=True)
+            finally:
+                for pid in hung:
+                    os.kill(pid, signal.SIGCONT)
+            poll(ready, wanted=200)
+            before = len(book.acknowledged)
+            poll(lambda: len(book.acknowledged) > before + 20, wanted=True)
+        book.send_again(service.url)
+    slowest = max(line["duration"] for line in service.events("request"))
+
+    assert slowest < 15
+    assert asyncio.run(whole(postgresql(lambda: settings), book)) > 40

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.support.certificates import Issued
+from tests.support.waiting import until
 
 __all__ = ["PostgresqlServer", "postgresql_server"]
 
@@ -52,10 +53,14 @@ class PostgresqlServer:
 
     def kill(self) -> None:
         """End all of it at once by SIGKILL, as when a machine goes."""
-        for pid in self.processes():
+        found = self.processes()
+        for pid in found:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        (self.folder / "data" / "postmaster.pid").unlink()
+        until(lambda: all(map(_is_gone, found)), limit=30)
+        # one whose end nobody has heard of would seem to hold them still
+        for lock in ("data/postmaster.pid", f".s.PGSQL.{self.port}.lock"):
+            (self.folder / lock).unlink()
 
     def processes(self) -> list[int]:
         """Return the server and its helpers."""
@@ -100,6 +105,16 @@ class PostgresqlServer:
             [command, *arguments], check=True, timeout=60, cwd=self.folder,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user,
         )  # fmt: skip
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether a process has ended, heard of by its parent or not."""
+    try:
+        return (
+            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        )
+    except OSError:
+        return True
 
 
 def _start_first(server: PostgresqlServer) -> None:
