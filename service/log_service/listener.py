@@ -199,5 +199,7 @@ def _options(limits: LogLimitSettings) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", limits.max_message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_concurrent_streams", limits.max_calls_per_connection),
+        # it counts calls that are over and not yet forgotten, and would refuse others
+        ("grpc.http.overload_protection", 0),
         ("grpc.max_allowed_incoming_connections", limits.max_connections),
     ]

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import re
 import resource
 import signal
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import grpc
 import httpx2
@@ -342,6 +344,64 @@ async def test_call_belongs_to_its_callers_trace(tmp_path):
 
     assert line["trace_id"] == trace
     assert [each["trace_id"] for each in spans] == [trace]
+
+
+async def test_more_calls_than_a_connection_takes_wait_their_turn(tmp_path):
+    """None is refused: the client holds back what is over the limit."""
+    with serving_log(tmp_path, limits__max_calls_per_connection=4) as service:
+        async with channel(service.ports[PORT]) as stub:
+            work = [produced(stub, b"%d" % n) for n in range(300)]
+            offsets = await asyncio.gather(*work)
+
+    assert sorted(offsets) == list(range(300))
+
+
+async def test_calls_that_are_reset_at_once_cost_next_to_nothing(service, stub):
+    """HTTP/2's rapid reset: 20,000 calls begun and cancelled by one connection."""
+    before = memory_of(service)
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.ports[PORT])
+    reading = asyncio.create_task(reader.read())
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http2_frame(4, 0, 0, b""))
+    with contextlib.suppress(ConnectionError):
+        for number in range(1, 40_000, 2):
+            writer.write(http2_frame(1, 4, number, CALL_HEAD))
+            writer.write(http2_frame(3, 0, number, (8).to_bytes(4, "big")))
+            await writer.drain()
+    await produced(stub, b"still there")
+    writer.close()
+    reading.cancel()
+
+    assert memory_of(service) - before < 50_000_000
+
+
+def memory_of(service):
+    """Resident bytes of the service."""
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    (kilobytes,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
+    return int(kilobytes) * 1024
+
+
+def http2_frame(kind, flags, stream, payload):
+    head = len(payload).to_bytes(3, "big") + bytes([kind, flags])
+    return head + stream.to_bytes(4, "big") + payload
+
+
+def literal(name, value):
+    """A header field as HPACK has it without a table (RFC 7541 §6.2.2)."""
+    return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+CALL_HEAD = b"".join(
+    literal(*each)
+    for each in (
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":path", b"/log.v1.LogService/GetOffsets"),
+        (b":authority", b"localhost"),
+        (b"te", b"trailers"),
+        (b"content-type", b"application/grpc"),
+    )
+)
 
 
 async def test_silent_connection_is_closed(service):
