@@ -12,7 +12,7 @@ import sys
 import typer
 
 from service import __version__
-from service.cli import config, log, phonebook
+from service.cli import config, files, log, phonebook
 from service.cli.discovering import discover
 from service.cli.getting import get
 from service.cli.output import write
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(config.app, name="config")
 app.add_typer(phonebook.app, name="phonebook")
+app.add_typer(files.app, name="files")
 app.add_typer(log.app, name="log")
 app.command()(serve)
 app.command()(hash_password)

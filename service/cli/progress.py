@@ -3,11 +3,18 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
-__all__ = ["counting"]
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["Begin", "counting", "transfers"]
 
 Advance = Callable[[int, int], None]
 """Is told how much is done, and how much there is to do, 0 while nobody knows."""
+
+Begin = Callable[[str], AbstractContextManager[Advance]]
+"""Begins one of several transfers, for as long as its block lasts."""
 
 
 def counting(name: str, unit: str) -> AbstractContextManager[Advance]:
@@ -23,8 +30,42 @@ def counting(name: str, unit: str) -> AbstractContextManager[Advance]:
     return _shown(name, unit)
 
 
+def transfers() -> AbstractContextManager[Begin]:
+    """Show the bytes of several transfers, a bar for each that is under way."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return nullcontext(lambda _name: nullcontext(lambda _done, _all: None))
+    return _several()
+
+
+@contextmanager
+def _several() -> Iterator[Begin]:
+    with _bars("bytes") as progress:
+
+        @contextmanager
+        def begin(name: str) -> Iterator[Advance]:
+            task = progress.add_task(name, total=None)
+            try:
+                yield lambda done, whole: progress.update(
+                    task, completed=done, total=whole or None
+                )
+            finally:
+                progress.remove_task(task)
+
+        yield begin
+
+
 @contextmanager
 def _shown(name: str, unit: str) -> Iterator[Advance]:
+    with _bars(unit) as progress:
+        task = progress.add_task(name, total=None)
+
+        def advance(done: int, whole: int) -> None:
+            progress.update(task, completed=done, total=whole or None)
+
+        yield advance
+
+
+def _bars(unit: str) -> "Progress":
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -48,10 +89,4 @@ def _shown(name: str, unit: str) -> Iterator[Advance]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(name, total=None)
-
-        def advance(done: int, whole: int) -> None:
-            progress.update(task, completed=done, total=whole or None)
-
-        yield advance
+    return Progress(*columns, console=Console(stderr=True))

@@ -50,14 +50,18 @@ class Caller:
 
     Args:
         ask: URL of the service, and how it is called.
+        connections: Most at once.
+
+    Attributes:
+        ask: The same.
 
     Concurrency:
         Tasks of one event loop.
     """
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._client = client_for(ask)
+    def __init__(self, ask: Ask, *, connections: int = 1) -> None:
+        self.ask = ask
+        self._client = client_for(ask, connections=connections)
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,7 +101,7 @@ class Caller:
             Refused: The service answered with a failure.
             ClientError: There is no answer.
         """
-        head, extensions = head_for(self._ask)
+        head, extensions = head_for(self.ask)
         head += (headers or {}).items()
         if values is not None:
             content = json.dumps(values).encode()
@@ -127,15 +131,20 @@ class Caller:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise OtherAnswer(f"what answers at {self._ask.url} is another service")
+            raise OtherAnswer(f"what answers at {self.ask.url} is another service")
         return found
 
     @asynccontextmanager
     async def stream(
-        self, path: str, *, query: Mapping[str, Any] | None = None
+        self,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Response]:
         """Give the answer of success to a GET, whose body is still to come."""
-        ask = replace(self._ask, url=self._url(path, query))
+        more = (*self.ask.headers, *(headers or {}).items())
+        ask = replace(self.ask, url=self._url(path, query), headers=more)
         async with asking(self._client, ask) as answer:
             if answer.status >= _REDIRECT:
                 await answer.read(_MOST_PROBLEM)
@@ -144,7 +153,7 @@ class Caller:
 
     def _url(self, path: str, query: Mapping[str, Any] | None) -> str:
         told = {k: v for k, v in (query or {}).items() if v not in (None, "")}
-        return f"{self._ask.url}{path}" + (f"?{urlencode(told)}" if told else "")
+        return f"{self.ask.url}{path}" + (f"?{urlencode(told)}" if told else "")
 
 
 def _problem(answer: Response) -> dict[str, Any]:

@@ -118,8 +118,8 @@ def export(
 
     A file is whole, or not there; only its owner may read it.
     """
-    from service.cli.replacing import replacing
     from service.cli.phonebook.pieces import format_of
+    from service.cli.replacing import replacing
 
     wanted = form or format_of(file.name) or "jsonl"
     with measured("phonebook export", pushgateway):
