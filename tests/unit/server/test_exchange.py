@@ -328,3 +328,34 @@ async def test_receive_after_the_body_waits_for_the_end():
     await connection.leave()
 
     assert [each["type"] for each in events] == ["http.request", "http.disconnect"]
+
+
+def informing(*headers):
+    """Return an application that sends an interim answer first, and one too late."""
+
+    async def app(_scope, _receive, send):
+        send.inform(104, headers)
+        await send(start())
+        await send(body(b"abc"))
+        send.inform(104, headers)
+
+    return app
+
+
+async def test_interim_answer_comes_before_the_answer_and_never_behind_it():
+    """Its headers are its own; what is sent too late would be the next one's."""
+    connection = await served(informing((b"location", b"/there")))
+    interim, _, rest = bytes(connection.transport.written).partition(b"\r\n\r\n")
+
+    assert interim.startswith(b"HTTP/1.1 104 ")
+    assert b"location: /there" in interim
+    assert rest.startswith(b"HTTP/1.1 200 ")
+    assert b" 104 " not in rest
+
+
+async def test_client_of_http_1_0_gets_no_interim_answer():
+    """It would take it for the answer (RFC 9110 §15.2)."""
+    connection = await served(informing(), sent=b"GET / HTTP/1.0\r\n\r\n")
+
+    assert b" 104 " not in bytes(connection.transport.written)
+    assert bytes(connection.transport.written).startswith(b"HTTP/1.1 200 ")
