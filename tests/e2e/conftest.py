@@ -2,9 +2,10 @@
 What the end-to-end tests need: a cluster by KUBECONFIG with cert-manager and an ingress
 controller on 127.0.0.1:443, kubectl and helm on PATH, and the image in the cluster.
 
-E2E_IMAGE names the image (httpserver:dev without), E2E_LOKI_IMAGE and
-E2E_PROMTAIL_IMAGE those of Loki and promtail (Docker Hub's without). Where something is
-missing the tests skip and say what; with E2E_REQUIRED=1 they fail instead.
+E2E_IMAGE names the image (httpserver:dev without), E2E_LOKI_IMAGE, E2E_PROMTAIL_IMAGE
+and E2E_POSTGRESQL_IMAGE those of Loki, promtail and PostgreSQL (Docker Hub's without).
+Where something is missing the tests skip and say what; with E2E_REQUIRED=1 they fail
+instead.
 
 Twenty rollouts in a row take eight minutes, the whole way of an alert takes four:
 `make e2e PYTEST_ARGS='-m "e2e and soak"'`.
