@@ -20,9 +20,9 @@ from service.phonebook.page_forms import (
     problems,
     read_form,
 )
-from service.phonebook.page_origin import check_origin, has_token
-from service.phonebook.page_views import Views, root
+from service.phonebook.page_views import COOKIE, Views, root
 from service.server.context import RequestContext
+from service.server.form_origin import check_origin, has_token
 from service.server.responses import Response
 
 __all__ = ["Changes"]
@@ -101,7 +101,7 @@ class Changes:
     async def delete(self, ctx: RequestContext) -> Response:
         """Delete a contact, if nobody has changed it since the question was made."""
         form, contact_id = await _sent(ctx), _id(ctx)
-        if not has_token(ctx, form.token):
+        if not has_token(ctx, form.token, cookie=COOKIE):
             contact = await self._book.get(contact_id)
             return self._question(ctx, contact, q=form.q, status=_FORBIDDEN)
         try:
@@ -117,7 +117,7 @@ class Changes:
         self, ctx: RequestContext, form: Form, *, contact_id: str = ""
     ) -> Response | None:
         """Return the form again, when it is not to be done."""
-        if not has_token(ctx, form.token):
+        if not has_token(ctx, form.token, cookie=COOKIE):
             return self._form(ctx, form, contact_id=contact_id, status=_FORBIDDEN)
         errors = problems(self._book, form.values)
         if not errors:

@@ -14,9 +14,9 @@ from service.observability.route_latency import RouteLatency
 from service.server.application import Filter
 from service.server.around import Around
 from service.server.context import RequestContext
+from service.server.negotiation import prefers_html
 from service.server.routes import Handler
 from service.web.latency import latency_route
-from service.web.negotiation import prefers_html
 from service.web.pages import Pages
 
 __all__ = ["feature", "front_page"]

@@ -106,7 +106,7 @@ class Gets:
                 self._note(job, have)
                 raise
         self._batch.done(
-            f"{job.target}\t{bytes_text(info.size)}",
+            f"{job.target}: {bytes_text(info.size)}",
             path=job.path,
             file=str(job.target),
             size=info.size,

@@ -114,7 +114,7 @@ class Puts:
 
     def _tell(self, job: Job, size: int, *, created: bool, etag: str) -> None:
         self._batch.done(
-            f"{job.path}\t{bytes_text(size)}",
+            f"{job.path}: {bytes_text(size)}",
             path=job.path,
             file=STREAM if job.source is None else str(job.source),
             size=size,

@@ -43,28 +43,35 @@ def check_origin(ctx: RequestContext) -> None:
         raise Forbidden("This form was not sent by a page of this service.")
 
 
-def form_token(ctx: RequestContext) -> str:
-    """Return what a form must carry; the cookie with it is set where there is none."""
-    known = ctx.cookies.get(_cookie(ctx), "")
+def form_token(ctx: RequestContext, *, cookie: str) -> str:
+    """
+    Return what a form must carry; the cookie with it is set where there is none.
+
+    Args:
+        ctx: The request.
+        cookie: Name of the cookie: each feature has one of its own.
+    """
+    name = _named(ctx, cookie)
+    known = ctx.cookies.get(name, "")
     if _TOKEN.fullmatch(known):
         return known
     token = secrets.token_urlsafe(_TOKEN_BYTES)
-    ctx.set_cookie(_cookie(ctx), token, same_site="Strict")
+    ctx.set_cookie(name, token, same_site="Strict")
     return token
 
 
-def has_token(ctx: RequestContext, token: str) -> bool:
+def has_token(ctx: RequestContext, token: str, *, cookie: str) -> bool:
     """Whether *token* is that of the cookie."""
-    known = ctx.cookies.get(_cookie(ctx), "")
+    known = ctx.cookies.get(_named(ctx, cookie), "")
     if _TOKEN.fullmatch(known) and hmac.compare_digest(known.encode(), token.encode()):
         return True
     ctx.log_fields = {**ctx.log_fields, "refused": "token"}
     return False
 
 
-def _cookie(ctx: RequestContext) -> str:
+def _named(ctx: RequestContext, cookie: str) -> str:
     # with the prefix no other host of the same domain can set it
-    return "__Host-phonebook" if ctx.scheme == "https" else "phonebook"
+    return f"__Host-{cookie}" if ctx.scheme == "https" else cookie
 
 
 def _host(origin: str) -> str | None:

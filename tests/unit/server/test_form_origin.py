@@ -3,8 +3,8 @@
 import httpx2
 import pytest
 
-from service.phonebook.page_origin import check_origin, form_token, has_token
 from service.server.context import RequestContext
+from service.server.form_origin import check_origin, form_token, has_token
 from service.server.routes import Route
 from tests.support.asgi import application, client
 
@@ -12,8 +12,10 @@ from tests.support.asgi import application, client
 async def forms(ctx: RequestContext):
     if ctx.method == "POST":
         check_origin(ctx)
-    token = form_token(ctx)
-    return ctx.write_json({"token": token, "ours": has_token(ctx, token)})
+    token = form_token(ctx, cookie="phonebook")
+    return ctx.write_json(
+        {"token": token, "ours": has_token(ctx, token, cookie="phonebook")}
+    )
 
 
 @pytest.fixture
