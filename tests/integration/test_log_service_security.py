@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 
 import grpc
 import pytest
@@ -71,8 +72,12 @@ async def test_tls_alone_lets_everybody_in_who_believes_the_server(tmp_path, mou
             plain = await failure_of(stub.Produce(PRODUCE))
         async with channel(port, authority=OTHER) as stub:
             believes_other = await failure_of(stub.Produce(PRODUCE))
+        service.signal(signal.SIGTERM)
+        await asyncio.to_thread(service.await_exit)
+        not_of_the_log = service.process.stderr.read()
 
     assert offset == 0
+    assert not_of_the_log == ""
     assert plain.code() is grpc.StatusCode.UNAVAILABLE
     assert believes_other.code() is grpc.StatusCode.UNAVAILABLE
 
