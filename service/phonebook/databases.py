@@ -246,12 +246,14 @@ def _prepare(engine: AsyncEngine, *, begin: str, pragmas: tuple[str, ...]) -> No
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
-        cursor = connection.cursor()
-        # another process may just change the journal, or migrate
-        for each in (f"busy_timeout={int(_BUSY_SECONDS * 1000)}", *pragmas,
-                     "synchronous=FULL", "foreign_keys=ON"):  # fmt: skip
-            cursor.execute(f"PRAGMA {each}")
-        cursor.close()
+        try:
+            for each in (f"busy_timeout={int(_BUSY_SECONDS * 1000)}", *pragmas,
+                         "synchronous=FULL", "foreign_keys=ON"):  # fmt: skip
+                # another process may just change the journal, or migrate
+                connection.execute(f"PRAGMA {each}")
+        except Exception:  # the pool forgets it, and its thread would stay for ever
+            connection.close()
+            raise
 
     @event.listens_for(engine.sync_engine, "begin")
     def began(connection: Any) -> None:

@@ -42,6 +42,7 @@ OPTIONS = (
     "--set", "phonebook.postgresql.caSecretName=postgresql-tls",
     "--set", f"ingress.hosts[0].host={HOST},replicas=2",
     "--set", "config.phonebook.timeout=2,config.throttle.enabled=false",
+    "--set", "config.server.drain_delay=1,probes.readiness.periodSeconds=2",
 )  # fmt: skip
 
 
@@ -127,7 +128,7 @@ class Writer(threading.Thread):
         self._trust = ns.trust()
         self.over = threading.Event()
         self.added: list[str] = []
-        self.statuses: dict[int, int] = {}
+        self.answers: set[int | str] = set()
 
     def run(self) -> None:
         """Write until it is over."""
@@ -142,7 +143,9 @@ class Writer(threading.Thread):
         values = {"first_name": "Ann", "last_name": "Lee", "number": number(place)}
         url = f"https://{INGRESS}{CONTACTS}"
         answer = client.post(url, json=values, **named)
-        self.statuses[answer.status_code] = self.statuses.get(answer.status_code, 0) + 1
+        # while no replica is ready the ingress controller answers, each in its own way
+        ours = "json" in answer.headers.get("content-type", "")
+        self.answers.add(answer.status_code if ours else "ingress")
         if answer.status_code == 201:
             self.added.append(answer.json()["number"])
             return True
@@ -178,7 +181,7 @@ def test_postgresql_that_goes_and_comes_back_loses_no_contact(ns, phonebook):
     lines = phonebook("export").splitlines()
     kept = [json.loads(line)["number"] for line in lines]
 
-    assert {201, 503} == {*writer.statuses}
+    assert writer.answers - {"ingress"} == {201, 503}
     assert ns.restarts() == 0
     assert len(kept) == len({*kept})
     assert {*writer.added} <= {*kept}

@@ -67,6 +67,16 @@ async def test_unheard_change_is_no_conflict(store):
     assert await store.get(added.id) == changed
 
 
+async def test_unheard_change_of_any_version_is_made_once(store):
+    """Without a version to tell by, the second attempt knows its own work again."""
+    added = (await store.add(person(1))).contact
+    store.unheard = True
+    changed = await store.replace(added.id, person(1, "Bea"))
+
+    assert changed.version == 2
+    assert await store.get(added.id) == changed
+
+
 async def test_unheard_deletion_is_done(store):
     """Nothing is left to delete, and that is right."""
     added = (await store.add(person(1))).contact
