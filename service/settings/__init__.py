@@ -19,7 +19,7 @@ from service.settings.features import (
     SmsSettings,
 )
 from service.settings.fields import LogLevel, Section, is_live
-from service.settings.files import FileSettings
+from service.settings.files import FileSettings, S3Settings
 from service.settings.log_service import LogServiceSettings
 from service.settings.observability import (
     LogSettings,
@@ -71,6 +71,7 @@ __all__ = [
     "ProbeSettings",
     "ProxySettings",
     "PushSettings",
+    "S3Settings",
     "SamplingSettings",
     "ServerSettings",
     "Settings",

@@ -19,8 +19,9 @@ from service.files.errors import (
 from service.files.local_store import Limits
 from service.files.store import Directory, Entry, FileStore, Upload
 from tests.support.files import local_store, read, stored_text, text
+from tests.support.s3 import s3_store
 
-STORES = {"local": local_store}
+STORES = {"local": local_store, "s3": s3_store}
 """By name: a context manager that gives an empty store, from a folder and limits."""
 
 LIMITS = Limits(file_bytes=4_000_000, total_bytes=5_000_000, total_files=20)

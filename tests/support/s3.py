@@ -1,0 +1,142 @@
+"""A real server that speaks S3 (Versity's gateway), while a test needs it."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from service.files.local_store import Limits
+from service.files.s3_client import opened_bucket
+from service.files.s3_store import S3Store
+from service.settings import S3Settings
+from tests.support.chart import need_tool
+from tests.support.files import MANY
+
+__all__ = ["ACCESS_KEY", "SECRET", "S3Server", "s3_server", "s3_store"]
+
+ACCESS_KEY = "AKIATESTS"
+SECRET = "secret-of-the-tests"
+LIMIT = 20.0
+"""Seconds that it may take to start."""
+
+
+class S3Server:
+    """
+    A server on a free port of 127.0.0.1, with an empty bucket `files`.
+
+    Args:
+        folder: Where its files, its log and, with *versions*, old versions go.
+        versions: Whether the bucket can keep old versions.
+
+    Attributes:
+        root: The bucket's directory: each object is a file of it.
+        url: Where it answers, the same after each start.
+    """
+
+    def __init__(self, folder: Path, *, versions: bool = False) -> None:
+        self.root = folder / "s3" / "files"
+        self.root.mkdir(parents=True)
+        self._log = folder / "s3.log"
+        self._old = folder / "old" if versions else None
+        if self._old is not None:
+            self._old.mkdir()
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            self._port: int = found.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        address = f"127.0.0.1:{self._port}"
+        old = ["--versioning-dir", str(self._old)] if self._old else []
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                [need_tool("versitygw"), "--port", address, "--quiet", "--keep-alive",
+                 "posix", *old, str(self.root.parent)],
+                env=os.environ
+                | {"ROOT_ACCESS_KEY_ID": ACCESS_KEY, "ROOT_SECRET_ACCESS_KEY": SECRET},
+                stdout=log, stderr=log, cwd=self.root.parent.parent,
+            )  # fmt: skip
+        end = time.monotonic() + LIMIT
+        while not self._answers():
+            assert time.monotonic() < end, self._log.read_text()
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Let it hang, with its connections open."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
+    def settings(self, **others: object) -> S3Settings:
+        """Return the settings of a client."""
+        said = {
+            "bucket": "files",
+            "endpoint": self.url,
+            "access_key_id": ACCESS_KEY,
+            "secret_access_key": SECRET,
+        }
+        return S3Settings.model_validate(said | others)
+
+    def parts_left(self) -> list[str]:
+        """What uploads in parts have left and nobody has aborted."""
+        waiting = self.root / ".sgwtmp" / "multipart"
+        return sorted(
+            str(each.relative_to(waiting))
+            for each in waiting.rglob("*")
+            if each.is_file()
+        )
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.url, timeout=1):
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(number)
+            self._process.wait()
+            self._process = None
+
+
+@contextlib.contextmanager
+def s3_server(folder: Path, *, versions: bool = False) -> Iterator[S3Server]:
+    """Run a server until the block ends; skip the test where there is none."""
+    need_tool("versitygw")
+    server = S3Server(folder, versions=versions)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@contextlib.asynccontextmanager
+async def s3_store(folder: Path, limits: Limits = MANY) -> AsyncIterator[S3Store]:
+    """A store on an empty server of its own."""
+    with s3_server(folder) as server:
+        async with opened_bucket(server.settings) as bucket:
+            store = S3Store(bucket, limits=lambda: limits)
+            await store.usage.count(bucket)
+            yield store
+            assert server.parts_left() == []
