@@ -7,12 +7,10 @@ with interceptors of ours or without.
 
 import asyncio
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
     Mapping,
-    Sequence,
 )
 from contextlib import aclosing, suppress
 from functools import partial, wraps
@@ -27,11 +25,11 @@ from service.log_api.errors import CallRefused, Reason
 from service.log_api.v1 import log_pb2, log_pb2_grpc
 from service.log_service.access import Access, Action, Caller, Context, OpenAccess
 from service.log_service.allowance import Allowance
+from service.log_service.consuming import check_offset, followed, tell_slow, within
 from service.log_service.ending import Endings
 from service.log_service.messages import messages_of, records_of
 from service.log_service.producing import Intake, store, stored
 from service.log_service.refusing import refuse
-from service.observability.logging import get_logger
 from service.settings.log_service import LogLimitSettings
 
 __all__ = ["LogServicer", "Observe", "add_log_service"]
@@ -40,12 +38,6 @@ Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 Observe = Callable[[str, Action, int], object]
 """Told the stream, what was done, and how many records it was."""
-
-MOST_RECORDS = 1000
-"""Records of a message to consumers."""
-
-MOST_BYTES = 1_048_576
-"""Bytes of records after which no further one is added to a message."""
 
 
 def add_log_service(
@@ -165,7 +157,7 @@ class LogServicer:
         """Return records from an offset on."""
         _, stream = self._admitted(request.stream, context, Action.CONSUME)
         log = self._log(stream)
-        records = await log.read(request.offset, **_within(request))
+        records = await log.read(request.offset, **within(request, self.limits()))
         if not records:
             lowest, end = log.offsets()
             raise OffsetOutOfRange(request.offset, lowest=lowest, next_offset=end)
@@ -244,14 +236,14 @@ class LogServicer:
         """Send records from an offset on, and wait for more at the end."""
         caller, stream = self._admitted(request.stream, context, Action.CONSUME)
         log = self._log(stream)
-        _check_offset(log, request.offset)
+        check_offset(log, request.offset)
         with self._allowance.stream(caller.name):
             # the head of the answer tells that the stream is open, records or not
             await context.send_initial_metadata(())
             try:
                 await self._feed(log, stream, caller, request, context)
             except CommitLogError as error:
-                _tell_slow(error, stream)
+                tell_slow(error, stream)
                 # one that reads nothing does not take its status either: it keeps its
                 # place among the streams that its caller may have
                 await refuse(context, error)
@@ -267,7 +259,7 @@ class LogServicer:
         """Send what is there and what comes, until something ends it."""
         async with (
             self._endings.waiting() as waiting,
-            aclosing(_followed(log, request)) as batches,
+            aclosing(followed(log, request, self.limits())) as batches,
         ):
             async for batch in batches:
                 self._access.allow(caller, stream, Action.CONSUME)
@@ -298,34 +290,3 @@ class LogServicer:
             return self._logs[stream]
         except KeyError:
             raise CallRefused(Reason.UNKNOWN_STREAM) from None
-
-
-def _tell_slow(error: CommitLogError, stream: str) -> None:
-    """Log that a consumer was too slow; the line of its call may come much later."""
-    if isinstance(error, CallRefused) and error.reason is Reason.SLOW_CONSUMER:
-        get_logger("httpserver.log_service").warning("consumer_too_slow", stream=stream)
-
-
-def _within(
-    request: log_pb2.ConsumeRequest | log_pb2.ConsumeStreamRequest,
-) -> dict[str, int]:
-    """Return the limits of one read: the caller's, within ours."""
-    return {
-        "max_records": min(request.max_records or MOST_RECORDS, MOST_RECORDS),
-        "max_bytes": min(request.max_bytes or MOST_BYTES, MOST_BYTES),
-    }
-
-
-def _followed(
-    log: CommitLog, request: log_pb2.ConsumeStreamRequest
-) -> AsyncGenerator[Sequence[Record], None]:
-    """Return the batches, which are to be closed as the protocol says."""
-    batches = log.follow(request.offset, **_within(request))
-    return cast("AsyncGenerator[Sequence[Record], None]", batches)
-
-
-def _check_offset(log: CommitLog, offset: int) -> None:
-    """Refuse an offset that a follower could only wait for, or that is gone."""
-    lowest, end = log.offsets()
-    if not lowest <= offset <= end:
-        raise OffsetOutOfRange(offset, lowest=lowest, next_offset=end)
