@@ -184,8 +184,15 @@ class Lifecycle:
 
     async def _close(self, grace: float) -> int:
         """Close the main server and those of parts; return how many were cut."""
-        parts = (each.finish(grace=grace) for each in self._serving())
+        parts = (self._finish_part(each, grace) for each in self._serving())
         return sum(await asyncio.gather(self._main.stop(grace=grace), *parts))
+
+    async def _finish_part(self, part: ServingPart, grace: float) -> int:
+        try:
+            return await part.finish(grace=grace)
+        except Exception:  # noqa: BLE001 - one part must not keep the others open
+            self._log.exception("part_stop_failed", part=part.name)
+            return 0
 
     def _serving(self) -> list[ServingPart]:
         return [each for each in self._started if isinstance(each, ServingPart)]

@@ -61,6 +61,19 @@ class FakePart:
             raise OSError("no disk")
 
 
+class FakeServingPart(FakePart):
+    """A part that listens."""
+
+    def begin_drain(self):
+        self._events.append(f"drain {self.name}")
+
+    async def finish(self, *, grace):
+        self._events.append(f"finish {self.name} {grace:g}")
+        if self._fail == "finish":
+            raise OSError("no disk")
+        return self._fail == "cut"
+
+
 async def run(parts, events, *, server=None, **timing) -> tuple[int, Lifecycle]:
     """Run a lifecycle on a thread of its own, so that no signals are taken."""
 
@@ -96,6 +109,20 @@ async def test_parts_start_in_order_and_stop_in_reverse():
     assert events == [
         "starting", "bind", "start a", "start b", "listen", "ready",
         "drain", "draining", "stopping", "close 3", "stop b", "stop a", "stopped",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fail", "expected"), [(None, 0), ("cut", 1), ("finish", 0)])
+async def test_part_that_listens_is_drained_with_the_main_server(fail, expected):
+    """Told at the signal, finished within the grace, then stopped; its cuts count."""
+    events = []
+    parts = [FakeServingPart("a", events, fail=fail), FakePart("b", events)]
+    code, _ = await run(parts, events, grace_period=3)
+
+    assert code == expected
+    assert events[events.index("ready") + 1 :] == [
+        "drain", "drain a", "draining", "stopping", "close 3", "finish a 3",
+        "stop b", "stop a", "stopped",
     ]  # fmt: skip
 
 
