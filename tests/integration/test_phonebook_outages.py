@@ -172,11 +172,14 @@ async def started_first(server, section) -> None:
 
 async def test_missing_folder_is_unavailable(tmp_path: Path):
     """A folder that is not there is an outage, not a crash."""
+    threads = threading.active_count()
     database = sqlite(str(tmp_path / "none" / "book.sqlite3"))
     with pytest.raises(StoreUnavailable, match="unable to open"):
         with translated():
             await migrate(database.writers)
     await database.close()
+    # the driver's thread tells this loop that it ends, and must find it open
+    await until(lambda: threading.active_count() <= threads)
 
 
 async def test_file_that_is_no_database_is_unavailable(tmp_path: Path):
@@ -235,7 +238,7 @@ def grow(folder: Path) -> None:
 
 
 def test_full_disk_loses_nothing_and_is_over_when_there_is_room(tmp_path):
-    """Writes get a 503, reads an answer; no restart is needed, all there is is whole."""
+    """Writes get a 503, reads an answer; no restart is needed, nothing is half done."""
     path = tmp_path / "book.sqlite3"
     book = Book()
     with small_disk(tmp_path):
