@@ -1,0 +1,170 @@
+"""
+A channel for each endpoint, in use or on its way out.
+
+Certificates are read when a call begins and their files have changed: calls then go
+over a new channel, and the old one ends with its last call. Files that can't be used
+change nothing.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import grpc
+
+from service.commitlog.errors import LogUnreachable
+from service.discovery.model import Endpoint
+from service.log_api.v1 import log_pb2, log_pb2_grpc
+from service.log_client.options import ChannelOptions, Tls
+
+__all__ = ["Channels"]
+
+_Stamp = tuple[tuple[int, int, int], ...]
+"""What changes of files when they do."""
+
+
+class _Link:
+    """A channel and the calls that use it."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
+        self.stub = log_pb2_grpc.LogServiceStub(channel)
+        self.calls = 0
+        self.retired = False
+
+    async def leave(self) -> None:
+        self.calls -= 1
+        await self.close_if_idle()
+
+    async def close_if_idle(self) -> None:
+        if self.retired and not self.calls:
+            await self.channel.close()
+
+
+class Channels:
+    """
+    The channels of a client.
+
+    Args:
+        options: How they are made.
+        tell: Told why new certificates were not taken.
+
+    Concurrency:
+        For one event loop.
+    """
+
+    def __init__(
+        self,
+        options: ChannelOptions,
+        *,
+        tell: Callable[[str], object] = lambda _why: None,
+    ) -> None:
+        self._options = options
+        self._tell = tell
+        self._links: dict[Endpoint, _Link] = {}
+        self._stamp: _Stamp = ()
+        self._credentials: grpc.ChannelCredentials | None = None
+
+    @asynccontextmanager
+    async def stub(
+        self, endpoint: Endpoint
+    ) -> AsyncIterator["log_pb2_grpc.LogServiceAsyncStub"]:
+        """
+        Give the calls of *endpoint*, over a connection that stands.
+
+        Raises:
+            LogUnreachable: There is none; nothing was sent.
+        """
+        await self._look()
+        link = self._links.get(endpoint)
+        if link is None:
+            link = self._links[endpoint] = _Link(self._made(str(endpoint)))
+        link.calls += 1
+        try:
+            await self._connected(link, endpoint)
+            yield link.stub
+        finally:
+            await link.leave()
+
+    async def keep(self, endpoints: Iterable[Endpoint]) -> None:
+        """Let the channels of all others end with their last calls."""
+        for each in self._links.keys() - set(endpoints):
+            await self._retire(each)
+
+    async def close(self) -> None:
+        """End all of them at once, calls included."""
+        links, self._links = self._links, {}
+        for link in links.values():
+            await link.channel.close()
+
+    async def _retire(self, endpoint: Endpoint) -> None:
+        link = self._links.pop(endpoint)
+        link.retired = True
+        await link.close_if_idle()
+
+    async def _look(self) -> None:
+        """Take new certificates in."""
+        tls = self._options.tls
+        if tls is None:
+            return
+        try:
+            stamp = _stamp(tls.files)
+            if self._credentials is not None and stamp == self._stamp:
+                return
+            made = _credentials(tls)
+        except OSError as error:
+            if self._credentials is None:
+                raise LogUnreachable(f"certificates: {error}") from error
+            self._tell(str(error))
+            return
+        self._credentials, self._stamp = made, stamp
+        for each in list(self._links):
+            await self._retire(each)
+
+    def _made(self, target: str) -> grpc.aio.Channel:
+        arguments = self._options.arguments()
+        if self._credentials is None:
+            return grpc.aio.insecure_channel(target, arguments)
+        return grpc.aio.secure_channel(target, self._credentials, arguments)
+
+    async def _connected(self, link: _Link, endpoint: Endpoint) -> None:
+        """Wait until a call would leave at once: one that can't is not sent at all."""
+        ready, failed = (
+            grpc.ChannelConnectivity.READY,
+            grpc.ChannelConnectivity.TRANSIENT_FAILURE,
+        )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._options.connect_timeout):
+                state = link.channel.get_state(try_to_connect=True)
+                while state not in (ready, failed):
+                    await link.channel.wait_for_state_change(state)
+                    state = link.channel.get_state(try_to_connect=True)
+        if state is not ready:
+            raise LogUnreachable(f"{endpoint}: {await _why(link)}")
+
+
+async def _why(link: _Link) -> str:
+    """Return why there is no connection, which gRPC tells only calls that fail."""
+    try:
+        await link.stub.GetOffsets(log_pb2.GetOffsetsRequest(), timeout=1.0)
+    except grpc.aio.AioRpcError as failure:
+        return failure.details() or failure.code().name
+    return "no connection"
+
+
+def _stamp(files: tuple[Path, ...]) -> _Stamp:
+    found = [each.stat() for each in files]
+    return tuple((each.st_ino, each.st_mtime_ns, each.st_size) for each in found)
+
+
+def _credentials(tls: Tls) -> grpc.ChannelCredentials:
+    """Return what is in the files; gRPC itself would look at it only in a handshake."""
+    context = ssl.create_default_context(cafile=tls.ca)
+    if tls.cert is not None:
+        context.load_cert_chain(tls.cert, tls.key)
+    ca, cert, key = (
+        file.read_bytes() if file else None for file in (tls.ca, tls.cert, tls.key)
+    )
+    return grpc.ssl_channel_credentials(ca, key, cert)

@@ -1,0 +1,108 @@
+"""
+A failure of gRPC, as what it says of the records.
+
+Whatever the service itself says comes as it raised it (`service.log_api.errors`). Of
+the network, and of what is in between:
+
+    LogUnreachable    no connection, or none any more: nothing was taken
+    OutcomeUnknown    a produce that was sent and not answered
+    RecordTooLarge    a message over the limit of either side
+    CallFailed        any other status, such as of a server that is none of ours
+"""
+
+from typing import Literal
+
+import grpc
+
+from service.commitlog.errors import (
+    CommitLogError,
+    LogBusy,
+    LogClosed,
+    LogUnreachable,
+    OutcomeUnknown,
+    RecordTooLarge,
+)
+from service.log_api.errors import CallRefused, Reason, error_of
+
+__all__ = ["CallFailed", "IfUnknown", "is_lost", "passes", "passes_unknown", "raised"]
+
+IfUnknown = Literal["raise", "deduplicated", "again"]
+"""What becomes of a produce whose outcome is unknown. `raise`: OutcomeUnknown.
+`deduplicated`: it is sent again with the same id, for a service over JetStream, which
+stores it once. `again`: it is sent again, and may be stored twice."""
+
+_CUT = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+}
+"""Statuses of a network or server that went away in the middle."""
+
+_PASSING = {
+    Reason.STOPPING,
+    Reason.SLOW_CONSUMER,
+    Reason.RATE_LIMITED,
+    Reason.TOO_MANY_CALLS,
+    Reason.TOO_MANY_STREAMS,
+}
+"""Reasons that pass, and of which nothing was stored that was not acknowledged."""
+
+_IN_DOUBT = {Reason.TIMED_OUT, Reason.INTERNAL}
+"""Reasons of which nobody knows what was stored."""
+
+
+class CallFailed(CommitLogError):
+    """
+    A status that the log service does not give.
+
+    Args:
+        code: The status.
+        details: What it says.
+    """
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        super().__init__(f"{code.name}: {details}")
+        self.code = code
+
+
+def raised(failure: grpc.aio.AioRpcError, *, produces: bool) -> CommitLogError:
+    """
+    Return what *failure* is to the caller.
+
+    Args:
+        failure: What a call raised that had a connection.
+        produces: Whether the call was to store something.
+    """
+    error = error_of(failure)
+    if error is not None:
+        in_doubt = isinstance(error, CallRefused) and error.reason in _IN_DOUBT
+        return OutcomeUnknown(str(error)) if produces and in_doubt else error
+    code, details = failure.code(), failure.details() or ""
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return RecordTooLarge(details)
+    if code not in _CUT:
+        return CallFailed(code, details)
+    text = f"{code.name}: {details}" if details else code.name
+    return OutcomeUnknown(text) if produces else LogUnreachable(text)
+
+
+def passes(error: Exception) -> bool:
+    """Whether the same call may succeed soon, and stored nothing."""
+    if isinstance(error, CallRefused):
+        return error.reason in _PASSING
+    return isinstance(error, LogBusy | LogClosed)
+
+
+def passes_unknown(error: Exception) -> bool:
+    """Whether the same call may succeed soon, be it stored or not."""
+    # what refuses all writes until a restart is the same kind, and does not pass soon
+    return passes(error) or type(error) is OutcomeUnknown
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether *error* speaks against the endpoint."""
+    if isinstance(error, CallRefused):
+        return error.reason is Reason.STOPPING
+    return isinstance(error, LogClosed | LogUnreachable | OutcomeUnknown)

@@ -1,0 +1,126 @@
+"""
+What a stream of producers has sent, and what was acknowledged of it.
+
+    taken from the source ──▶ sent ──▶ acknowledged, and forgotten
+                          ◀── again, on the next stream, what is not
+
+No more is taken while too much waits for its acknowledgement, so a source of any length
+needs the memory of one window.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+
+from service.commitlog.errors import CommitLogError, LogUnreachable, OutcomeUnknown
+from service.commitlog.record import Record
+from service.log_api.v1 import log_pb2
+from service.log_client.records import to_send, with_id
+
+__all__ = ["Outgoing"]
+
+_Batch = list[log_pb2.Record]
+
+
+class Outgoing:
+    """
+    Batches on their way.
+
+    Args:
+        source: What is to be sent.
+        window_bytes: Bytes that may wait for their acknowledgement; one batch always.
+        identified: Whether each record gets an id.
+
+    Concurrency:
+        One task takes, another one acknowledges.
+    """
+
+    def __init__(
+        self,
+        source: AsyncIterator[Sequence[Record]],
+        *,
+        window_bytes: int,
+        identified: bool,
+    ) -> None:
+        self._source = source
+        self._window = window_bytes
+        self._identified = identified
+        self._waiting: deque[_Batch] = deque()
+        self._bytes = 0
+        self._sent = 0
+        self._room = asyncio.Event()
+        self._doubtful = 0
+        self._pulling: asyncio.Task[Sequence[Record] | None] | None = None
+        self._ended = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of the source was acknowledged."""
+        return self._ended and not self._waiting
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether something may be stored that was not acknowledged."""
+        return self._doubtful > 0
+
+    def again(self) -> None:
+        """Begin with the first batch that was not acknowledged."""
+        self._sent = 0
+
+    async def take(self) -> _Batch | None:
+        """Return what is to be sent next, None after the last."""
+        if self._sent == len(self._waiting):
+            while self._bytes >= self._window:
+                self._room.clear()
+                await self._room.wait()
+            batch = await self._next()
+            if batch is None:
+                return None
+            self._waiting.append(batch)
+            self._bytes += _size(batch)
+        self._sent += 1
+        return self._waiting[self._sent - 1]
+
+    def acknowledge(self) -> None:
+        """Forget the first batch that waits."""
+        self._bytes -= _size(self._waiting.popleft())
+        self._sent -= 1
+        self._doubtful = max(0, self._doubtful - 1)
+        self._room.set()
+
+    def lost(self, why: str) -> CommitLogError:
+        """Note that the stream ended without a word, and return what to raise."""
+        self._doubtful = max(self._doubtful, self._sent)
+        if not self._sent:
+            return LogUnreachable(why)
+        count = sum(len(self._waiting[n]) for n in range(self._sent))
+        return OutcomeUnknown(f"{count} records sent and not acknowledged: {why}")
+
+    async def close(self) -> None:
+        """Take no more from the source."""
+        if self._pulling is not None:
+            self._pulling.cancel()
+            await asyncio.wait([self._pulling])
+
+    async def _next(self) -> _Batch | None:
+        while not self._ended:
+            if self._pulling is None:
+                self._pulling = asyncio.create_task(self._pull())
+            # a stream that breaks off must not cancel the source with it
+            await asyncio.wait([self._pulling])
+            records = self._pulling.result()  # what the source raised stays there
+            if records is None:
+                self._ended = True
+                return None
+            self._pulling = None
+            if records:
+                named = map(with_id, records) if self._identified else records
+                return [to_send(each) for each in named]
+        return None
+
+    async def _pull(self) -> Sequence[Record] | None:
+        return await anext(self._source, None)
+
+
+def _size(batch: _Batch) -> int:
+    return sum(each.ByteSize() for each in batch)
