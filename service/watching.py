@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from service.concurrency.future import Future
 from service.observability.logging import get_logger
 
 if TYPE_CHECKING:
@@ -64,19 +65,19 @@ class FolderWatcher:
         self._interval = interval
         self._open = watch or watch_folders
         self._stopping = threading.Event()
-        self._watching = threading.Event()
+        self._watching = Future[None]()
         self._thread: threading.Thread | None = None
         self._log = get_logger(logger)
 
     async def start(self) -> None:
         """Watch; returns when a change from now on is noticed."""
         self._stopping.clear()
-        self._watching.clear()
+        self._watching = Future()
         self._thread = threading.Thread(
             target=self._run, name=f"{self._subject}-watcher", daemon=True
         )
         self._thread.start()
-        await asyncio.to_thread(self._watching.wait)
+        await self._watching
 
     async def stop(self) -> None:
         """Stop watching; returns when no look is under way any more."""
@@ -92,7 +93,8 @@ class FolderWatcher:
                 watch = self._watch(places)
             except FileNotFoundError:  # a folder went just now: look again
                 continue
-            self._watching.set()
+            if not self._watching.done:
+                self._watching.set_result(None)
             self._refresh()
             while places == self._places() and self._wait(watch, places):
                 self._refresh()

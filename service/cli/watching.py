@@ -1,8 +1,10 @@
 """`httpserver top`."""
 
+import asyncio
 import os
 import shutil
 import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
@@ -73,19 +75,28 @@ def top(
         if refused:
             _refuse(refused, 2)
         return
-    for number, look in enumerate(watching.looks(fleet, interval)):
-        if not number:
-            if look.wrong:
-                _refuse(look, 2)
-            continue
+
+    def text(look: "Look") -> str:
+        if as_json:
+            return watching.as_json(look, order=order)
+        width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
+        drawn = watching.as_text(look, title=title, width=width, order=order)
+        return drawn if once else f"{drawn}\n"
+
+    asyncio.run(_print(watching.looks(fleet, interval), text, once=once))
+
+
+async def _print(
+    looks: AsyncIterator["Look"], text: Callable[["Look"], str], *, once: bool
+) -> None:
+    """Print looks but the first, which has no rates: one of them, or without an end."""
+    first = await anext(looks)
+    if first.wrong:
+        _refuse(first, 2)
+    async for look in looks:
         if once and not look.answered:
             _refuse(look, 1)
-        if as_json:
-            write(watching.as_json(look, order=order))
-        else:
-            width = shutil.get_terminal_size((PIPE_WIDTH, 0)).columns
-            text = watching.as_text(look, title=title, width=width, order=order)
-            write(text if once else f"{text}\n")
+        write(text(look))
         if once:
             return
 

@@ -9,6 +9,7 @@ Source: the pattern of this name in Titmus, "Cloud Native Go", chapter 4.
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from typing import Generic, TypeVar
@@ -52,6 +53,29 @@ class Future(Generic[T]):
                 raise
 
         tasks.create_task(run())
+        return future
+
+    @classmethod
+    def in_thread(cls, work: Callable[[], T], *, name: str) -> "Future[T]":
+        """
+        Return the future of *work*, which begins in a thread of its own.
+
+        Nobody has to wait for it: neither an event loop, which waits for the threads
+        that it lends, nor the process, which ends in spite of it.
+
+        Args:
+            work: May block; what it raises is the error.
+            name: Of the thread.
+        """
+        future = cls()
+
+        def run() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - it belongs to the waiters
+                future.set_error(error)
+
+        threading.Thread(target=run, name=name, daemon=True).start()
         return future
 
     @property
@@ -99,7 +123,7 @@ class Future(Generic[T]):
         woken = asyncio.Event()
 
         def wake() -> None:
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(woken.set)
 
         with self._lock:

@@ -9,6 +9,7 @@ known is kept while the API server is away.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from typing_extensions import override
@@ -89,10 +90,10 @@ class KubernetesRegistry(KnownServices):
         watches = self._watches
         for each in watches:
             each.start()
-        waiting = [
-            asyncio.to_thread(each.wait_first, _FIRST_WITHIN) for each in watches
-        ]
-        await asyncio.gather(*waiting)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_WITHIN):
+                for each in watches:
+                    await each.first
 
     async def stop(self) -> None:
         """Watch no more."""

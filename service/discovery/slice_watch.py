@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
+from service.concurrency.future import Future
 from service.resilience.backoff import Backoff
 
 __all__ = ["Gone", "SliceApi", "SliceListener", "SliceWatch", "Stream"]
@@ -96,6 +97,9 @@ class SliceWatch:
         name: Of the thread.
         backoff: Waits after failures.
 
+    Attributes:
+        first: Comes when something was heard or failed.
+
     Concurrency:
         `start` and `stop` once each, on any thread.
     """
@@ -114,17 +118,13 @@ class SliceWatch:
         self._slices: dict[str, Mapping[str, Any]] = {}
         self._version = ""
         self._stopping = threading.Event()
-        self._first = threading.Event()
+        self.first = Future[None]()
         self._stream: Stream | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
-
-    def wait_first(self, seconds: float) -> None:
-        """Return when something was heard or failed, or after some seconds."""
-        self._first.wait(seconds)
 
     def stop(self, *, within: float = 2.0) -> None:
         """
@@ -158,7 +158,7 @@ class SliceWatch:
                     if failures == 1:  # nothing is wrong: list at once
                         continue
                 self._listener.failed(error)
-                self._first.set()
+                self._came()
                 # the place to go on from, or the credentials, may be what is wrong
                 api = None
                 if failures >= _ENOUGH:
@@ -201,7 +201,11 @@ class SliceWatch:
         self._slices = {each["metadata"]["name"]: each for each in items}
         self._version = str(document["metadata"]["resourceVersion"])
         self._listener.heard(self._slices)
-        self._first.set()
+        self._came()
+
+    def _came(self) -> None:
+        if not self.first.done:
+            self.first.set_result(None)
 
     def _take_line(self, line: bytes) -> None:
         """

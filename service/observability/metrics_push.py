@@ -9,12 +9,12 @@ cumulative, so the next one carries all that was missed.
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar, cast
+from typing import Protocol
 
 from prometheus_client.metrics_core import Metric as Family
 
+from service.concurrency.future import Future
 from service.observability.export_reasons import Reasons
 from service.observability.logging import get_logger
 
@@ -25,9 +25,6 @@ LAST_PUSH = 2.0
 
 GIVEN_UP = 0.5
 """Seconds that it may hold it up after it was given up."""
-
-
-T = TypeVar("T")
 
 
 class Send(Protocol):
@@ -94,7 +91,8 @@ class MetricsPush:
     async def push(self) -> None:
         """Push once; a failure is counted and told, never raised."""
         try:
-            reason = await _in_thread(self._push)
+            # not in the loop's own threads: it would wait for a slow collector
+            reason = await Future.in_thread(self._push, name=self.name)
         except Exception as error:  # noqa: BLE001 - a collector must not stop a service
             reason = repr(error)
         self._tell(reason)
@@ -132,33 +130,3 @@ class MetricsPush:
         elif not works and self._works:
             self._log.warning("metrics_push_failed", reason=reason)
         self._works = works
-
-
-async def _in_thread(call: Callable[[], T]) -> T:
-    """
-    Return what *call* returns, from a thread that nobody waits for at the end.
-
-    The loop's own threads are waited for, however long a collector takes.
-    """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: Exception | None) -> None:
-        if done.cancelled():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(cast("T", result))
-
-    def run() -> None:
-        result, failure = None, None
-        try:
-            result = call()
-        except Exception as error:  # noqa: BLE001 - raised where it is waited for
-            failure = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed: it was too late
-            loop.call_soon_threadsafe(settle, result, failure)
-
-    threading.Thread(target=run, name="metrics_push", daemon=True).start()
-    return await done

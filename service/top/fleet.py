@@ -6,12 +6,13 @@ what it did meanwhile is not squeezed into one interval: it is compared with its
 scrape.
 """
 
-import threading
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from service.concurrency.future import Future
 from service.top.deltas import Change, change_between
 from service.top.overview import Overview, overview
 from service.top.scrape import NotMetrics, Scrape, Unreachable
@@ -70,8 +71,8 @@ class Fleet:
         clock: Seconds since the epoch.
 
     Concurrency:
-        One thread; the sources are asked in threads of their own, which end with the
-        process.
+        One event loop; the sources are asked in threads of their own, which end with
+        the process.
     """
 
     def __init__(
@@ -85,17 +86,16 @@ class Fleet:
         self._timeout = timeout
         self._clock = clock
 
-    def look(self) -> Look:
+    async def look(self) -> Look:
         """Ask all replicas once; those that do not answer take their time-out."""
-        end = time.monotonic() + self._timeout
-        for each in self._watched:
-            each.ask()
+        end = asyncio.get_running_loop().time() + self._timeout
+        asked = [(each, each.ask()) for each in self._watched]
         changes: list[Change] = []
         problems: dict[str, str] = {}
         wrong: set[str] = set()
         measured = False
-        for each in self._watched:
-            before, answer = each.answer(end)
+        for each, coming in asked:
+            before, answer = await each.answer(coming, end)
             if isinstance(answer, Scrape):
                 changes.append(change_between(before, answer))
                 measured = measured or before is not None
@@ -114,42 +114,39 @@ class Fleet:
 
 
 class _Watched:
-    """One replica, its last scrape, and the thread that asks for the next."""
+    """One replica, its last scrape, and the next that is to come."""
 
     def __init__(self, source: Source) -> None:
         self.url = source.url
         self._source = source
         self._last: Scrape | None = None
-        self._answer: Answer | None = None
-        self._thread: threading.Thread | None = None
+        self._coming: Future[Scrape] | None = None
 
-    def ask(self) -> None:
+    def ask(self) -> Future[Scrape]:
         """Begin to ask, unless the last question still waits for its answer."""
-        if self._thread is None:
-            self._answer = None
-            self._thread = threading.Thread(target=self._ask, daemon=True)
-            self._thread.start()
+        if self._coming is None:
+            self._coming = Future.in_thread(self._source.scrape, name=self.url)
+        return self._coming
 
-    def answer(self, end: float) -> tuple[Scrape | None, Answer]:
+    async def answer(
+        self, coming: Future[Scrape], end: float
+    ) -> tuple[Scrape | None, Answer]:
         """
         Wait until *end* and return the scrape before this one, and what was answered.
 
         Args:
-            end: In seconds of the monotonic clock.
+            coming: What `ask` returned.
+            end: In seconds of the event loop's clock.
         """
         before, self._last = self._last, None
-        if self._thread is not None:
-            self._thread.join(max(0.0, end - time.monotonic()))
-            if self._thread.is_alive():
-                return before, Unreachable("no answer in time")
-            self._thread = None
-        answer = self._answer or Unreachable("no answer")
-        if isinstance(answer, Scrape):
-            self._last = answer
-        return before, answer
-
-    def _ask(self) -> None:
         try:
-            self._answer = self._source.scrape()
+            async with asyncio.timeout_at(end):
+                self._last = await coming
+        except TimeoutError:
+            return before, Unreachable("no answer in time")
         except (Unreachable, NotMetrics) as error:
-            self._answer = error
+            answer: Answer = error
+        else:
+            answer = self._last
+        self._coming = None
+        return before, answer

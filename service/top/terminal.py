@@ -5,61 +5,71 @@ The terminal stays in the mode in which Ctrl-C is a signal; keys come one by one
 are not shown. Whatever ends the view, the terminal is as it was before.
 """
 
+import asyncio
 import contextlib
 import os
-import select
 import signal
 import sys
 import termios
-import time
 import tty
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
-__all__ = ["Keys", "ended_by_sigterm", "keyboard"]
+__all__ = ["ended_by_sigterm", "keyboard", "keys", "sizes"]
 
 
-class Keys:
-    """
-    Keys that are pressed.
+async def keys() -> AsyncIterator[str]:
+    """Yield what is pressed; without a keyboard, or when it is gone, it ends."""
+    if not _has_keyboard():
+        return
+    terminal, ready = sys.stdin.fileno(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(terminal, ready.set)
+    try:
+        while typed := await _typed(terminal, ready):
+            yield typed.decode("ascii", "ignore")
+    finally:
+        loop.remove_reader(terminal)
 
-    Args:
-        descriptor: The terminal; None for no keyboard, on which nothing is pressed.
-    """
 
-    def __init__(self, descriptor: int | None) -> None:
-        self._descriptor = descriptor
+async def _typed(terminal: int, ready: asyncio.Event) -> bytes:
+    ready.clear()
+    await ready.wait()
+    try:
+        return os.read(terminal, 64)
+    except OSError:  # the terminal is gone
+        return b""
 
-    def pressed(self, seconds: float) -> str:
-        """Wait at most *seconds* and return what was pressed, mostly nothing."""
-        if self._descriptor is None:
-            time.sleep(seconds)
-            return ""
-        ready, _, _ = select.select([self._descriptor], [], [], seconds)
-        if not ready:
-            return ""
-        try:
-            typed = os.read(self._descriptor, 64)
-        except OSError:  # the terminal is gone
-            typed = b""
-        if not typed:
-            self._descriptor = None
-        return typed.decode("ascii", "ignore")
+
+async def sizes() -> AsyncIterator[os.terminal_size]:
+    """Yield each new size of the terminal."""
+    changed, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGWINCH, changed.set)
+    try:
+        while await changed.wait():
+            changed.clear()
+            yield os.get_terminal_size()
+    finally:
+        loop.remove_signal_handler(signal.SIGWINCH)
 
 
 @contextlib.contextmanager
-def keyboard() -> Iterator[Keys]:
-    """Give the keys of standard input, if it is a terminal, until the block ends."""
-    if sys.stdin is None or not sys.stdin.isatty():
-        yield Keys(None)
+def keyboard() -> Iterator[None]:
+    """Let keys of standard input, if it is a terminal, come one by one in the block."""
+    if not _has_keyboard():
+        yield
         return
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     tty.setcbreak(descriptor)
     try:
-        yield Keys(descriptor)
+        yield
     finally:
         with contextlib.suppress(termios.error):  # the terminal is gone
             termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _has_keyboard() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 @contextlib.contextmanager

@@ -1,32 +1,28 @@
 """
 Looking again and again, and showing it: live on a terminal, or as text for a pipe.
 
-The looks are taken in a thread of their own, so that keys and a new size of the
-terminal are obeyed while a service takes its time.
+Looks, keys and new sizes of the terminal come as one stream, so that keys and sizes are
+obeyed while a service takes its time.
 """
 
-import contextlib
+import asyncio
 import json
-import queue
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import asdict, dataclass
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from service.concurrency.fan_in import fan_in
 from service.top.fleet import Fleet, Look
 from service.top.overview import Order, sorted_routes
-from service.top.terminal import Keys, ended_by_sigterm, keyboard
+from service.top.terminal import ended_by_sigterm, keyboard, keys, sizes
 from service.top.view import render
 
 __all__ = ["as_json", "as_text", "looks", "watch"]
-
-TICK = 0.1
-"""Seconds between two looks at the keyboard and the size of the terminal."""
 
 KEPT = 120
 """Rates that are remembered for the line of bars."""
@@ -55,7 +51,7 @@ def as_json(look: Look, *, order: Order) -> str:
     return json.dumps(about | told, allow_nan=False)
 
 
-def looks(fleet: Fleet, interval: float) -> Iterator[Look]:
+async def looks(fleet: Fleet, interval: float) -> AsyncIterator[Look]:
     """
     Look every *interval*, without an end.
 
@@ -68,9 +64,9 @@ def looks(fleet: Fleet, interval: float) -> Iterator[Look]:
     """
     due = time.monotonic()
     while True:
-        yield fleet.look()
+        yield await fleet.look()
         due = max(due + interval, time.monotonic())
-        time.sleep(max(0.0, due - time.monotonic()))
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
 
 
 @dataclass
@@ -89,6 +85,10 @@ class _Screen:
         self.look = look
         if look.measured:
             self.rates.append(look.overview.rate)
+
+    def press(self, keys: str) -> None:
+        for key in keys:
+            self.order = ORDERS.get(key, self.order)
 
     def draw(self, live: Live) -> None:
         if self.look is None:
@@ -124,16 +124,9 @@ def watch(fleet: Fleet, *, title: str, interval: float, order: Order) -> Look | 
     """
     console = Console(highlight=False)
     screen = _Screen(title, order, console)
-    found: queue.SimpleQueue[Look] = queue.SimpleQueue()
-
-    def ask() -> None:
-        for look in looks(fleet, interval):
-            found.put(look)
-
-    threading.Thread(target=ask, daemon=True).start()
-    with ended_by_sigterm(), keyboard() as keys, _live(console) as live:
+    with ended_by_sigterm(), keyboard(), _live(console) as live:
         screen.draw(live)
-        return _follow(screen, live, keys=keys, found=found)
+        return asyncio.run(_follow(screen, live, looks(fleet, interval)))
 
 
 def _live(console: Console) -> Live:
@@ -142,25 +135,19 @@ def _live(console: Console) -> Live:
     )
 
 
-def _follow(
-    screen: _Screen, live: Live, *, keys: Keys, found: "queue.SimpleQueue[Look]"
+async def _follow(
+    screen: _Screen, live: Live, found: AsyncIterable[Look]
 ) -> Look | None:
     """Draw what changes until `q` is pressed, or the first look won't do."""
-    size = screen.console.size
-    while True:
-        pressed = keys.pressed(TICK).lower()
-        if "q" in pressed:
-            return None
-        changed = screen.console.size != size
-        size = screen.console.size
-        for key in pressed:
-            screen.order = ORDERS.get(key, screen.order)
-            changed = True
-        with contextlib.suppress(queue.Empty):
-            look = found.get_nowait()
-            if screen.look is None and look.wrong:
-                return look
-            screen.take(look)
-            changed = True
-        if changed:
+    async with fan_in(found, keys(), sizes()) as events:
+        async for event in events:
+            if isinstance(event, Look):
+                if screen.look is None and event.wrong:
+                    return event
+                screen.take(event)
+            elif isinstance(event, str):
+                if "q" in event.lower():
+                    return None
+                screen.press(event.lower())
             screen.draw(live)
+    return None

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import functools
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.semconv.schemas import Schemas
 
 from service import __version__
+from service.concurrency.future import Future
 from service.config import SettingsStore
 from service.observability.log_redaction import Redactor
 from service.observability.logging import get_logger
@@ -161,32 +161,19 @@ class SpanExport:
         """Export what waits; give up what a collector does not take in time."""
         if self._waiting is None:
             return
-        ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
         # not in the loop's own threads: it would wait for them, however long it takes
-        threading.Thread(
-            target=_end, args=(self._waiting, loop, ended), daemon=True
-        ).start()
+        ended = Future.in_thread(self._waiting.shutdown, name="tracing")
         if not await _within(FLUSH_LIMIT, ended):
             self._outlet.abort()
             await _within(_ABORT_LIMIT, ended)
         self._outlet.reasons.leave()
 
 
-def _end(
-    waiting: SpanQueue, loop: asyncio.AbstractEventLoop, ended: asyncio.Event
-) -> None:
-    waiting.shutdown()
-    with contextlib.suppress(RuntimeError):  # the loop is closed: it was too late
-        loop.call_soon_threadsafe(ended.set)
-
-
-async def _within(seconds: float, event: asyncio.Event) -> bool:
-    try:
+async def _within(seconds: float, ended: Future[None]) -> bool:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            return await event.wait()
-    except TimeoutError:
-        return False
+            await ended
+    return ended.done
 
 
 def _maker(

@@ -1,7 +1,9 @@
 """EndpointSlices by the `kubernetes` client, of an API server that misbehaves."""
 
+import asyncio
 import contextlib
 import ssl
+import threading
 
 import pytest
 import trustme
@@ -57,6 +59,25 @@ async def test_start_knows_what_is_listed(server, follow):
     assert hosts(registry) == ["10.0.0.1"]
     assert server.requests[0]["path"].endswith("/namespaces/shops/endpointslices")
     assert server.requests[0]["labelSelector"] == "kubernetes.io/service-name in (shop)"
+
+
+async def test_many_namespaces_that_do_not_answer_hold_up_the_start_once():
+    """However many there are, the start waits for all of them at the same time."""
+    release = threading.Event()
+
+    def silent(namespace, selector):
+        release.wait()
+        raise OSError("no route")
+
+    wanted = {f"s{n}": Target(namespace=f"n{n}", service="s") for n in range(40)}
+    registry = KubernetesRegistry(wanted, api=silent, backoff=SOON)
+    try:
+        async with asyncio.timeout(3):
+            await registry.start()
+        assert registry.endpoints("s39") == ()
+    finally:
+        release.set()
+        await registry.stop()
 
 
 async def test_events_are_followed(server, follow):

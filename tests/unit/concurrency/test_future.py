@@ -131,3 +131,50 @@ async def test_failure_of_the_work_reaches_waiters_and_scope():
             future = Future.of(work(), tasks=tasks)
     with pytest.raises(ValueError, match="broken"):
         await future
+
+
+async def test_work_in_a_thread_becomes_a_future():
+    """Tasks and threads wait for it, while it blocks nobody but its own thread."""
+    release = threading.Event()
+
+    def work():
+        release.wait()
+        return threading.current_thread().name
+
+    future = Future.in_thread(work, name="apart")
+    in_task = asyncio.ensure_future(future)
+    in_thread = asyncio.create_task(asyncio.to_thread(future.result, 30))
+    await asyncio.sleep(0)
+    assert not in_task.done()
+    release.set()
+
+    assert await asyncio.gather(in_task, in_thread) == ["apart", "apart"]
+
+
+async def test_failure_in_a_thread_reaches_whoever_waits():
+    """It is raised where the value would have come."""
+
+    def work():
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        await Future.in_thread(work, name="apart")
+
+
+def test_thread_that_nobody_waits_for_holds_up_nobody():
+    """A loop ends while the work goes on; its end finds nobody, and harms nobody."""
+    release = threading.Event()
+
+    async def give_up():
+        future = Future.in_thread(release.wait, name="apart")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(future, 0.001)
+        waiter = asyncio.ensure_future(future)
+        await asyncio.sleep(0)
+        return future, waiter
+
+    future, waiter = asyncio.run(give_up())
+    release.set()
+
+    assert future.result(30) is True
+    assert waiter.cancelled()

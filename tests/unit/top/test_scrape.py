@@ -80,11 +80,11 @@ def told(at, count):
     return at, read_exposition(TEXT.replace("5", str(count)))
 
 
-def test_replica_that_was_away_is_compared_with_its_next_scrape():
+async def test_replica_that_was_away_is_compared_with_its_next_scrape():
     """What it did while it was away is not squeezed into one interval."""
     answers = [told(0, 5), Unreachable("gone"), told(60, 1000), told(62, 1010)]
     fleet = Fleet([FakeReplica(*answers)])
-    looks = [fleet.look() for _ in answers]
+    looks = [await fleet.look() for _ in answers]
 
     assert [each.answered for each in looks] == [1, 0, 1, 1]
     assert [each.measured for each in looks] == [False, False, False, True]
@@ -93,24 +93,24 @@ def test_replica_that_was_away_is_compared_with_its_next_scrape():
     assert looks[1].wrong == frozenset()
 
 
-def test_one_replica_that_is_lost_leaves_the_others():
+async def test_one_replica_that_is_lost_leaves_the_others():
     """It is named, and the sums go on."""
     well = FakeReplica(told(0, 0), told(1, 7))
     other = FakeReplica(told(0, 0), NotMetrics("a page"), url="http://b/metrics")
     fleet = Fleet([well, other])
-    fleet.look()
-    look = fleet.look()
+    await fleet.look()
+    look = await fleet.look()
 
     assert (look.answered, look.replicas, look.overview.rate) == (1, 2, 7)
     assert look.wrong == {"http://b/metrics"}
 
 
-def test_replica_that_hangs_is_asked_once():
+async def test_replica_that_hangs_is_asked_once():
     """Looks go on at their time-out, and its threads do not pile up."""
     release = threading.Event()
     replica = FakeReplica(release, told(9, 1))
     fleet = Fleet([replica], timeout=0.01)
-    looks = [fleet.look(), fleet.look()]
+    looks = [await fleet.look(), await fleet.look()]
     left = len(replica.answers)
     release.set()
 
