@@ -9,9 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from tests.bench import (
     commitlog,
     connections,
+    files,
     jetstream,
     observing,
     patterns,
+    phonebook,
     proxying,
     routing,
     serving,
@@ -31,6 +33,8 @@ MEASUREMENTS = {
     "starting": starting,
     "commitlog": commitlog,
     "jetstream": jetstream,
+    "phonebook": phonebook,
+    "files": files,
 }
 PACKAGES = (
     *("fastapi", "starlette", "uvicorn", "uvloop", "httptools"),

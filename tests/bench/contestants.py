@@ -28,6 +28,9 @@ __all__ = [
     "UNTRACED",
     "Contestant",
     "available",
+    "go_program",
+    "ours",
+    "uvicorn",
 ]
 
 EVERYTHING = {
@@ -76,7 +79,9 @@ def available(wanted: Iterable[Contestant]) -> list[Contestant]:
     return found
 
 
-def _uvicorn(app: str, *options: str) -> Callable[[int, int], list[str]]:
+def uvicorn(app: str, *options: str) -> Callable[[int, int], list[str]]:
+    """Return how to start a peer that is an ASGI application."""
+
     def command(port: int, _admin: int) -> list[str]:
         target = [f"tests.bench.peers.{app}", "--port", str(port)]
         return [sys.executable, "-m", "uvicorn", *target, *options]
@@ -88,17 +93,19 @@ def _instrumented(port: int, admin: int) -> list[str] | None:
     if find_spec("prometheus_fastapi_instrumentator") is None:
         return None
     options = ("--factory", "--no-access-log")
-    return _uvicorn("typed:instrumented", *options)(port, admin)
+    return uvicorn("typed:instrumented", *options)(port, admin)
 
 
 def _contrib(port: int, admin: int) -> list[str] | None:
     if find_spec("opentelemetry.instrumentation.fastapi") is None:
         return None
     options = ("--factory", "--no-access-log")
-    return _uvicorn("traced:by_contrib", *options)(port, admin)
+    return uvicorn("traced:by_contrib", *options)(port, admin)
 
 
-def _ours(module: str, **changed: object) -> Callable[[int, int], list[str]]:
+def ours(module: str, **changed: object) -> Callable[[int, int], list[str]]:
+    """Return how to start our service; the keys have `__` for a point."""
+
     def command(port: int, admin: int) -> list[str]:
         ports = ["--port", str(port), "--admin-port", str(admin)]
         wanted = EVERYTHING | {key.replace("__", "."): changed[key] for key in changed}
@@ -110,21 +117,30 @@ def _ours(module: str, **changed: object) -> Callable[[int, int], list[str]]:
 
 
 def _go(port: int, _admin: int) -> list[str] | None:
-    program = _built()
+    program = go_program("server.go")
     return None if program is None else [program, str(port)]
 
 
 @cache
-def _built() -> str | None:
-    """Build the peer in Go once; None where there is no Go."""
+def go_program(source: str) -> str | None:
+    """
+    Build a peer in Go once.
+
+    Args:
+        source: A file of `peers`, or a folder of it with modules of its own.
+
+    Returns:
+        The program; None where there is no Go, or not what it needs.
+    """
     if shutil.which("go") is None:
         return None
-    target = Path(".cache/bench/server").absolute()
+    target = Path(".cache/bench", source.removesuffix(".go")).absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
-    source = Path(__file__).parent / "peers" / "server.go"
-    build = ["go", "build", "-o", str(target), str(source)]
-    subprocess.run(build, check=True, timeout=300)
-    return str(target)
+    place = Path(__file__).parent / "peers" / source
+    folder, what = (place, ".") if place.is_dir() else (place.parent, place.name)
+    build = ["go", "build", "-o", str(target), what]
+    done = subprocess.run(build, cwd=folder, check=False, timeout=900)
+    return str(target) if done.returncode == 0 else None
 
 
 def _podinfo(port: int, admin: int) -> list[str] | None:
@@ -145,16 +161,16 @@ PODINFO = Contestant(
 )
 BARE = Contestant(
     name="bare ASGI function on uvicorn",
-    command=_uvicorn("bare:bare", "--no-access-log"),
+    command=uvicorn("bare:bare", "--no-access-log"),
     waiting_path=None,
 )
 FASTAPI = Contestant(
     name="FastAPI on uvicorn, no access log",
-    command=_uvicorn("typed:fastapi", "--factory", "--no-access-log"),
+    command=uvicorn("typed:fastapi", "--factory", "--no-access-log"),
 )
 FASTAPI_LOGGED = Contestant(
     name="FastAPI on uvicorn, its access log",
-    command=_uvicorn("typed:fastapi", "--factory", "--access-log"),
+    command=uvicorn("typed:fastapi", "--factory", "--access-log"),
 )
 INSTRUMENTED = Contestant(
     name="FastAPI on uvicorn + prometheus-fastapi-instrumentator",
@@ -163,19 +179,19 @@ INSTRUMENTED = Contestant(
 )
 CORE = Contestant(
     name="**httpserver, core handler, everything on**",
-    command=_ours("service"),
+    command=ours("service"),
     probe_path="/readyz",
     admin=True,
 )
 DEFAULTS = Contestant(
     name="**httpserver, core handler, defaults (no throttle)**",
-    command=_ours("service", throttle__enabled="false"),
+    command=ours("service", throttle__enabled="false"),
     probe_path="/readyz",
     admin=True,
 )
 TYPED = Contestant(
     name="**httpserver, FastAPI route, everything on**",
-    command=_ours("tests.bench.typed_service"),
+    command=ours("tests.bench.typed_service"),
     path="/typed",
     probe_path="/readyz",
     admin=True,
@@ -185,21 +201,21 @@ TRACED = {"tracing__exporter": "otlp", "tracing__sample_ratio": 0.01}
 
 UNOBSERVED = Contestant(
     name="**httpserver, no metrics, no access log, no traces**",
-    command=_ours(
+    command=ours(
         "tests.bench.unobserved_service", log__access="false", throttle__enabled="false"
     ),
 )
 UNTRACED = Contestant(
     name="**httpserver, metrics and access log**",
-    command=_ours("service", throttle__enabled="false"),
+    command=ours("service", throttle__enabled="false"),
 )
 OBSERVED = Contestant(
     name="**httpserver, metrics, access log, 1 % of the requests traced**",
-    command=_ours("service", throttle__enabled="false", **TRACED),
+    command=ours("service", throttle__enabled="false", **TRACED),
 )
 TRACED_BY_FASTAPI = Contestant(
     name="FastAPI on uvicorn, 1 % traced by its own telemetry",
-    command=_uvicorn("traced:by_fastapi", "--factory", "--no-access-log"),
+    command=uvicorn("traced:by_fastapi", "--factory", "--no-access-log"),
 )
 TRACED_BY_CONTRIB = Contestant(
     name="FastAPI on uvicorn, 1 % traced by opentelemetry-instrumentation-fastapi",

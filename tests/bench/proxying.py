@@ -7,7 +7,6 @@ the upstream; ours has metrics, request ids, the overload guard and an access lo
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from statistics import median
 
 from tests.bench import wrk
 from tests.bench.contestants import EVERYTHING, GO, Contestant, available
+from tests.bench.nginx import nginx
 from tests.bench.processes import running
 from tests.bench.tables import print_ratios, print_table, rounds, seconds, three
 
@@ -31,15 +31,7 @@ COLUMNS = (
     "added p50 / p99 ms, 1 connection",
     "failed",
 )
-NGINX_CONF = """
-worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error;
-events {{ worker_connections 4096; }}
-http {{
-  access_log {folder}/access;
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  keepalive_requests 10000000;
+NGINX = """
   upstream go {{
     server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 10000000;
   }}
@@ -50,7 +42,6 @@ http {{
       proxy_set_header Connection ""; proxy_set_header X-Forwarded-For $remote_addr;
     }}
   }}
-}}
 """
 
 
@@ -76,10 +67,10 @@ def main() -> None:
     with running(GO) as upstream, tempfile.TemporaryDirectory() as folder:
         os.environ["BENCH_UPSTREAM"] = f"http://127.0.0.1:{upstream.port}"
         ours, httpx = _ours(upstream.port), _httpx()
-        nginx = _nginx(upstream.port, Path(folder))
-        results = rounds([GO, *available((nginx, ours, httpx))], measure)
+        other = _nginx(upstream.port, Path(folder))
+        results = rounds([GO, *available((other, ours, httpx))], measure)
     print_table(COLUMNS, (_row(each, results) for each in results))
-    _print_ratios(results, ours, httpx, nginx)
+    _print_ratios(results, ours, httpx, other)
 
 
 def measure(contestant: Contestant) -> Measured:
@@ -118,12 +109,12 @@ def _print_ratios(
     results: Results,
     ours: Contestant,
     httpx: Contestant,
-    nginx: Contestant,
+    other: Contestant,
 ) -> None:
     def rate(contestant: Contestant) -> float:
         return median(each.loaded.rate for each in results[contestant])
 
-    to_nginx = rate(ours) / rate(nginx) if nginx in results else None
+    to_nginx = rate(ours) / rate(other) if other in results else None
     rows = [
         ("httpserver to the httpx2 proxy", rate(ours) / rate(httpx), ""),
         ("httpserver to nginx", to_nginx, ""),
@@ -158,17 +149,4 @@ def _httpx() -> Contestant:
 
 
 def _nginx(upstream: int, folder: Path) -> Contestant:
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-
-    def command(port: int, _admin: int) -> list[str] | None:
-        if program is None:
-            return None
-        file = folder / "nginx.conf"
-        file.write_text(NGINX_CONF.format(folder=folder, upstream=upstream, port=port))
-        return [program, "-p", str(folder), "-c", str(file)]
-
-    return Contestant(
-        name="nginx, one worker, access log",
-        command=command,
-        missing="nginx is not installed (Debian package nginx-light)",
-    )
+    return nginx(folder, lambda port: NGINX.format(upstream=upstream, port=port))

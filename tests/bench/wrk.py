@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = ["MISSING", "Report", "found", "load"]
@@ -37,12 +38,23 @@ def found() -> bool:
     return shutil.which("wrk") is not None
 
 
-def load(port: int, path: str, *, connections: int, seconds: int) -> Report:
-    """Load 127.0.0.1 with one thread of wrk."""
+def load(
+    port: int,
+    path: str,
+    *,
+    connections: int,
+    seconds: int,
+    script: Sequence[object] = (),
+) -> Report:
+    """Load 127.0.0.1 with one thread of wrk; a script is a file and its arguments."""
     url = f"http://127.0.0.1:{port}{path}"
     options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout=30s"]
+    arguments: list[str] = []
+    if script:
+        file, *others = map(str, script)
+        options, arguments = [*options, "-s", file], ["--", *others]
     done = subprocess.run(
-        ["wrk", "--latency", *options, url],
+        ["wrk", "--latency", *options, url, *arguments],
         check=True,
         capture_output=True,
         text=True,
