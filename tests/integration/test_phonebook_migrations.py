@@ -156,7 +156,7 @@ def test_empty_database_gets_its_schema_once_from_many(book):
     assert book.run(kept) == 0
 
 
-@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.parametrize("count", [2, pytest.param(5, marks=pytest.mark.soak)])
 def test_old_schema_is_changed_once_by_many_at_once(book, tmp_path, count):
     """A database of the release before is changed by one; the others wait for it."""
     book.run(filled)

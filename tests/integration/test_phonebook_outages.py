@@ -285,7 +285,7 @@ def test_server_that_hangs_is_given_up_in_time(server):
                 os.kill(pid, signal.SIGSTOP)
             try:
                 poll(ready, wanted=503)
-                poll(lambda: len(book.refused) > 8, wanted=True)
+                poll(lambda: len(book.refused) > 3, wanted=True)
             finally:
                 for pid in hung:
                     os.kill(pid, signal.SIGCONT)
@@ -295,5 +295,6 @@ def test_server_that_hangs_is_given_up_in_time(server):
         book.send_again(service.url)
     slowest = max(line["duration"] for line in service.events("request"))
 
+    print(f"the slowest answer took {slowest:.1f} s")  # noqa: T201 - the figure
     assert slowest < 15
     assert asyncio.run(whole(postgresql(lambda: settings), book)) > 40
