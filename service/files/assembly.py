@@ -3,6 +3,8 @@
 from service.feature import Core, Feature
 from service.files.keeping import Kept
 from service.files.listings import PATH
+from service.files.page import FilePages
+from service.files.page_views import Views
 from service.files.resumable import Resumable
 from service.files.server import FileServer
 from service.files.taking import Taking
@@ -36,23 +38,25 @@ def files(core: Core) -> Feature:
         origins=lambda: core.store.current.server.cors.origins,
         user=user,
         metrics=metrics,
+        render=lambda ctx, listing: pages.render(ctx, listing),  # noqa: PLW0108 - they are made of the server, below
     )
     taking = Taking(server=server, place=lambda: kept, turns=Turns())
     uploads = Resumable(server=server, taking=taking)
-    return Feature(routes=_routes(server, uploads), parts=[kept])
+    pages = FilePages(server, uploads, Views())
+    return Feature(routes=_routes(server, uploads, pages), parts=[kept])
 
 
-def _routes(server: FileServer, uploads: Resumable) -> list[Route]:
+def _routes(server: FileServer, uploads: Resumable, pages: FilePages) -> list[Route]:
     paths, root = f"{PATH}{{path:path}}", PATH.removesuffix("/")
     upload = f"{UPLOADS}{{id}}"
     return [
-        _route("GET", paths, server.get, "Give a file, or list a directory"),
+        _route("GET", paths, pages.get, "Give a file, or list a directory"),
         _route("PUT", paths, uploads.put, "Create or replace a file"),
-        _route("POST", paths, uploads.post, "Upload files into a directory"),
+        _route("POST", paths, pages.post, "Upload files into a directory"),
         _route("DELETE", paths, server.delete, "Remove a file"),
         _route("OPTIONS", paths, uploads.options, ""),
-        _route("GET", root, server.get, ""),
-        _route("POST", root, uploads.post, ""),
+        _route("GET", root, pages.get, ""),
+        _route("POST", root, pages.post, ""),
         _route("HEAD", upload, uploads.look, "Tell how much of an upload is there"),
         _route("PATCH", upload, uploads.append, "Go on with an upload"),
         _route("DELETE", upload, uploads.cancel, "Give an upload up"),

@@ -21,6 +21,9 @@ _MAX_HEADERS = 8192
 
 _MAX_PARTS = 1000
 
+_MAX_VALUE = 1024
+"""Bytes of a field that are kept: it is none of the files."""
+
 Event = tuple[Literal["header", "data", "end"], bytes]
 
 
@@ -47,14 +50,15 @@ class FormFile:
 
 
 async def form_files(
-    content_type: str, chunks: AsyncIterator[bytes]
+    content_type: str, chunks: AsyncIterator[bytes], fields: dict[str, str]
 ) -> AsyncIterator[FormFile]:
     """
-    Yield the files of a form; other fields, and fields without a file, are left out.
+    Yield the files of a form; fields without a file are left out.
 
     Args:
         content_type: Value of `Content-Type`.
         chunks: The body.
+        fields: Takes the other fields that came so far, as long as they are short.
 
     Raises:
         BadRequest: The form is malformed, or has too many parts.
@@ -70,8 +74,10 @@ async def form_files(
         if name:
             yield file
         else:
-            async for _ in file.chunks():
-                continue
+            value = b""
+            async for data in file.chunks():
+                value += data[: _MAX_VALUE - len(value)]
+            fields[_field_name(disposition)] = value.decode("utf-8", "replace")
 
 
 def _file_name(disposition: bytes) -> str:
@@ -81,6 +87,11 @@ def _file_name(disposition: bytes) -> str:
     # browsers write a quote and a line's end like this
     name = given.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
     return name.replace("\\", "/").rpartition("/")[2]
+
+
+def _field_name(disposition: bytes) -> str:
+    _, options = parse_options_header(disposition)
+    return options.get(b"name", b"").decode("utf-8", "replace")
 
 
 class _Form:

@@ -6,7 +6,7 @@ it. `PUT` creates or replaces a file, `POST` only creates. Bodies are read and w
 as they come; nothing is ever held whole.
 """
 
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -36,7 +36,6 @@ __all__ = ["NEW", "FileServer", "check_body", "stored_answer"]
 
 _CREATED = 201
 _NO_CONTENT = 204
-_SEE_OTHER = 303
 _CONFLICT = 409
 
 NEW = Condition(none_match=("*",))
@@ -88,7 +87,9 @@ class FileServer:
     async def post(self, ctx: RequestContext) -> Response:
         """POST to a directory: create a file of `?name=`, or those of a form."""
         if media_type(ctx.headers) == "multipart/form-data":
-            return await self._post_form(ctx, self._directory(ctx))
+            paths = [path async for path in self.form_paths(ctx)]
+            items = [{"url": url_of(path)} for path in paths]
+            return ctx.write_json({"items": items}, status=_CREATED)
         path = self.post_path(ctx)
         with _never_replacing():
             stored = await self._keep(ctx, path, NEW)
@@ -177,21 +178,35 @@ class FileServer:
         self.metrics.uploaded("stored")
         return stored
 
-    async def _post_form(self, ctx: RequestContext, directory: str) -> Response:
+    async def form_paths(
+        self,
+        ctx: RequestContext,
+        check: Callable[[Mapping[str, str]], None] = lambda _fields: None,
+    ) -> AsyncIterator[str]:
+        """
+        Keep the files of a form, and yield the path of each when it is there.
+
+        Args:
+            ctx: The request.
+            check: Told the form's other fields before each file; raises to refuse it.
+
+        Raises:
+            RequestError: One is refused; those before it stay.
+        """
+        directory = self._directory(ctx)
         body = body_pieces(ctx, self.metrics.received)
-        paths: list[str] = []
-        async for file in form_files(ctx.headers["content-type"], body):
+        fields: dict[str, str] = {}
+        found = False
+        async for file in form_files(ctx.headers["content-type"], body, fields):
+            check(fields)
             with answered():
                 path = file_path(directory + file.name)
             with _never_replacing():
                 await self.counted(path, file.chunks(), Upload(condition=NEW))
-            paths.append(path)
-        if not paths:
+            found = True
+            yield path
+        if not found:
             raise BadRequest("The form has no file.")
-        if "text/html" in ctx.headers.get("accept", ""):
-            return ctx.redirect(ctx.path, status=_SEE_OTHER)
-        items = [{"url": url_of(path)} for path in paths]
-        return ctx.write_json({"items": items}, status=_CREATED)
 
 
 def check_body(ctx: RequestContext) -> None:

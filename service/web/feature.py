@@ -29,7 +29,11 @@ def feature(core: Core) -> Feature:
     """Return the pages, the filter of the front page, and the latency it draws."""
     settings = core.store.current
     calling = settings.fan_out.enabled
-    linked = {"fan_out": calling, "phonebook": settings.phonebook.enabled}
+    linked = {
+        "fan_out": calling,
+        "files": settings.files.enabled,
+        "phonebook": settings.phonebook.enabled,
+    }
     pages = Pages(features=[name for name, is_on in linked.items() if is_on])
     front = front_page(pages.front, enabled=partial(_flag, core, "page"))
     latency = RouteLatency(partial(core.metrics.latency_counts, FRONT))
