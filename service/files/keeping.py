@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from service.errors import StartError
 from service.files.errors import FileError
@@ -11,9 +12,13 @@ from service.files.local_store import Limits, LocalStore
 from service.files.partials import Partials
 from service.files.store import FileStore
 from service.files.threads import Threads
+from service.files.usage import Used
 from service.observability.files_metrics import FilesMetrics
 from service.observability.logging import get_logger
 from service.settings import FileSettings
+
+if TYPE_CHECKING:
+    from service.files.s3_keeping import KeptBucket
 
 __all__ = ["Kept"]
 
@@ -51,6 +56,7 @@ class Kept:
         self._metrics = metrics
         self.threads = Threads(_THREADS)
         self._looking: asyncio.Task[None] | None = None
+        self._remote: KeptBucket | None = None
         self.local: LocalStore
         self.store: FileStore
         self.partials: Partials
@@ -71,7 +77,8 @@ class Kept:
         Open the store, remove what was left behind and count what is there.
 
         Raises:
-            StartError: The root can't be used.
+            StartError: The root can't be used, or not these settings of an object
+                store.
         """
         root = Path(self._settings().root)
         try:
@@ -97,8 +104,18 @@ class Kept:
             bytes=used.size,
             swept=swept,
         )
-        self._metrics.stored(used.size, used.files)
+        await self._go_remote()
+        self.tell()
         self._looking = asyncio.create_task(self._look(), name="files")
+
+    async def _go_remote(self) -> None:
+        """Let the files be in an object store, where the settings say so."""
+        if self._settings().store == "s3":
+            # its client costs half a second and 30 MB
+            from service.files.s3_keeping import KeptBucket
+
+            self._remote = KeptBucket(self._settings, self.limits)
+            self.store = await self._remote.start()
 
     async def stop(self) -> None:
         """Close the store."""
@@ -106,11 +123,15 @@ class Kept:
             return
         self._looking.cancel()
         await asyncio.gather(self._looking, return_exceptions=True)
+        if self._remote is not None:
+            await self._remote.stop()
         self.threads.close()
         self.local.close()
 
     async def check(self) -> None:
-        """Return when the disk answers; raise what it says when not."""
+        """Return when the store and the disk answer; raise what they say when not."""
+        if self._remote is not None:
+            await self._remote.check()
         await self.threads.run(os.fstatvfs, self.local.tree.descriptor)
 
     async def _look(self) -> None:
@@ -136,4 +157,9 @@ class Kept:
     def tell(self) -> None:
         """Tell the metrics what the files take."""
         used = self.local.used()
+        if self._remote is not None:
+            there = self._remote.used
+            if there is None:
+                return  # nobody counts without a quota
+            used = Used(used.size + there.size, there.files)
         self._metrics.stored(used.size, used.files)

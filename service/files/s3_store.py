@@ -20,7 +20,13 @@ from service.files.s3_client import Bucket
 from service.files.s3_errors import Changed
 from service.files.s3_listing import is_directory, read_page
 from service.files.s3_reading import S3File
-from service.files.s3_upload import Land, ObjectUpload, equal_parts, part_bytes
+from service.files.s3_upload import (
+    MOST_BYTES,
+    Land,
+    ObjectUpload,
+    equal_parts,
+    part_bytes,
+)
 from service.files.s3_usage import BucketUsage
 from service.files.s3_versions import Version, check, version_at
 from service.files.staging import Staged
@@ -48,7 +54,11 @@ class S3Store:
     def __init__(self, bucket: Bucket, *, limits: Callable[[], Limits]) -> None:
         self._bucket = bucket
         self._limits = limits
-        self.usage = BucketUsage(limits)
+        self.usage = BucketUsage(self._possible)
+
+    def _possible(self) -> Limits:
+        limits = self._limits()
+        return limits._replace(file_bytes=min(limits.file_bytes, MOST_BYTES))
 
     async def put(
         self, path: str, chunks: AsyncIterable[bytes], upload: Upload | None = None

@@ -28,13 +28,19 @@ from service.observability.logging import get_logger
 if TYPE_CHECKING:
     from types_aiobotocore_s3.type_defs import CompletedPartTypeDef
 
-__all__ = ["ObjectUpload", "equal_parts", "part_bytes"]
+__all__ = ["MOST_BYTES", "ObjectUpload", "equal_parts", "part_bytes"]
 
 _LEAST_PART = 5 * 1_048_576
 """Bytes of a part that is not the last, as S3 has it."""
 
 _MOST_PARTS = 10_000
 """Parts of an upload, as S3 has it."""
+
+_LARGEST_PART = 64 * 1_048_576
+"""Bytes of a part that are held in memory for an upload, twice, at the most."""
+
+MOST_BYTES = _LARGEST_PART * _MOST_PARTS
+"""Bytes of the largest file: 671 GB."""
 
 _RACES = 4
 """Uploads of others that may be faster before this one is given up."""
@@ -45,7 +51,7 @@ _ABORT_LIMIT = 5.0
 
 def part_bytes(most: int) -> int:
     """Return how large parts must be for a file of at most *most* bytes."""
-    return max(_LEAST_PART, -(-most // _MOST_PARTS))
+    return min(max(_LEAST_PART, -(-most // _MOST_PARTS)), _LARGEST_PART)
 
 
 async def equal_parts(
@@ -112,6 +118,7 @@ class ObjectUpload:
                 Bucket=self._bucket.name,
                 Key=self._key,
                 Metadata=metadata(self._id, announced),
+                ChecksumAlgorithm="CRC32",
             )
         self._multipart = answer["UploadId"]
 
@@ -127,10 +134,8 @@ class ObjectUpload:
                 Body=body,
             )
         part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer["ETag"]}
-        # the store compares what it keeps with what it was given
-        for name in ("ChecksumCRC32", "ChecksumCRC64NVME"):
-            if name in answer:
-                part[name] = answer[name]
+        if "ChecksumCRC32" in answer:  # older stores have none
+            part["ChecksumCRC32"] = answer["ChecksumCRC32"]
         self._parts.append(part)
 
     async def complete(
