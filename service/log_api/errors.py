@@ -38,7 +38,7 @@ from service.commitlog.errors import (
 )
 from service.log_api.texts import text
 
-__all__ = ["DOMAIN", "CallRefused", "Reason", "error_of", "status_of"]
+__all__ = ["DOMAIN", "CallRefused", "Reason", "error_of", "reason_of", "status_of"]
 
 DOMAIN = "log.v1"
 """Domain of the reasons."""
@@ -143,7 +143,7 @@ def status_of(error: CommitLogError, *, accept_language: str = "") -> Status:
             which may name files.
         accept_language: The caller's languages, as in HTTP's header.
     """
-    reason, about = _told(error)
+    reason, about = reason_of(error)
     values = {"request_id": "-", **about, "detail": getattr(error, "detail", "")}
     locale, message = text(reason, accept_language, values)
     status = Status(code=_CODES[reason], message=text(reason, "en", values)[1])
@@ -177,7 +177,7 @@ def error_of(failure: grpc.RpcError | grpc.aio.AioRpcError) -> CommitLogError | 
     return _raised(info, status.message, seconds or None)
 
 
-def _told(error: CommitLogError) -> tuple[Reason, dict[str, str]]:
+def reason_of(error: CommitLogError) -> tuple[Reason, dict[str, str]]:
     """Return the reason of *error*, and what clients are told of it."""
     if isinstance(error, CallRefused):
         return error.reason, error.about

@@ -28,6 +28,7 @@ __all__ = [
     "ListedAccess",
     "OpenAccess",
     "address_of",
+    "token_of",
 ]
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -70,6 +71,21 @@ class Access(Protocol):
             CallRefused: Nobody knows.
         """
 
+    def known(
+        self, address: str, *, token: bytes | None, names: tuple[str, ...] = ()
+    ) -> Caller:
+        """
+        Return who calls, from what was read of the call.
+
+        Args:
+            address: Without a port.
+            token: The bearer token; empty when it can't be read, None without.
+            names: Those of a certificate that is believed.
+
+        Raises:
+            CallRefused: Nobody knows.
+        """
+
     def allow(self, caller: Caller, stream: str, *actions: Action) -> None:
         """
         Return when *caller* may do one of *actions* with *stream*, as it is now.
@@ -85,6 +101,16 @@ class OpenAccess:
     def identify(self, context: Context) -> Caller:
         """Return who calls; see `Access`."""
         return Caller(address_of(context), _named(context))
+
+    def known(
+        self,
+        address: str,
+        *,
+        token: bytes | None,  # noqa: ARG002 - of the protocol
+        names: tuple[str, ...] = (),
+    ) -> Caller:
+        """Return who calls; see `Access`."""
+        return Caller(address, names)
 
     def allow(self, caller: Caller, stream: str, *actions: Action) -> None:
         """Return."""
@@ -109,9 +135,14 @@ class ListedAccess:
 
     def identify(self, context: Context) -> Caller:
         """Return who calls; see `Access`."""
-        address = address_of(context)
         token = _bearer(context.invocation_metadata())
-        subjects = _named(context)
+        return self.known(address_of(context), token=token, names=_named(context))
+
+    def known(
+        self, address: str, *, token: bytes | None, names: tuple[str, ...] = ()
+    ) -> Caller:
+        """Return who calls; see `Access`."""
+        subjects = names
         if token is not None:
             subjects = (self._subject(token, address), *subjects)
         if not subjects:
@@ -183,10 +214,14 @@ def _named(context: Context) -> tuple[str, ...]:
 def _bearer(metadata: Iterable[tuple[str, str | bytes]] | None) -> bytes | None:
     for name, value in metadata or ():
         if name == "authorization":
-            text = value.encode() if isinstance(value, str) else value
-            scheme, _, token = text.partition(b" ")
-            return token.strip() if scheme.lower() == b"bearer" else b""
+            return token_of(value.encode() if isinstance(value, str) else value)
     return None
+
+
+def token_of(authorization: bytes) -> bytes:
+    """Return the bearer token in the header's value; empty when it has none."""
+    scheme, _, token = authorization.partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else b""
 
 
 def _digest(text: bytes) -> bytes:

@@ -1,9 +1,10 @@
 """The log service, put together from the settings."""
 
+from collections.abc import Callable
 from functools import partial
 
 from service.feature import Core, Feature
-from service.log_service.access import ListedAccess, OpenAccess
+from service.log_service.access import Access, ListedAccess, OpenAccess
 from service.log_service.calls import Calls, Span, no_span
 from service.log_service.credentials import ServerCredentials
 from service.log_service.ending import Endings
@@ -26,12 +27,12 @@ def log_service(core: Core) -> Feature:
     metrics = CommitLogMetrics(core.metrics.shared)
     streams = Streams(settings, metrics=metrics)
     endings = Endings()
+    is_listed = settings().access == "listed"
+    access = ListedAccess(settings) if is_listed else OpenAccess()
     register = partial(
         add_log_service,
         log=streams,
-        access=ListedAccess(settings)
-        if settings().access == "listed"
-        else OpenAccess(),
+        access=access,
         limits=lambda: settings().limits,
         endings=endings,
         observe=metrics.moved,
@@ -52,7 +53,23 @@ def log_service(core: Core) -> Feature:
         ready=partial(_ready, core),
         credentials=credentials,
     )
-    return Feature(parts=[streams, *([credentials] if credentials else []), listener])
+    http = _http(streams, settings, access)
+    certificates = [credentials] if credentials else []
+    return Feature(
+        routes=http.routes, parts=[streams, *certificates, *http.parts, listener]
+    )
+
+
+def _http(
+    streams: Streams, settings: Callable[[], LogServiceSettings], access: Access
+) -> Feature:
+    """Return the routes of the log on the public port, where they are switched on."""
+    if not settings().http.enabled:
+        return Feature()
+    # the templates' library takes its time to import
+    from service.log_service.http.assembly import log_http
+
+    return log_http(streams, settings=settings, access=access)
 
 
 async def _ready(core: Core) -> bool:

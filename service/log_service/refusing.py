@@ -14,7 +14,7 @@ from service.log_api.errors import status_of
 from service.log_service.access import Context
 from service.observability.logging import get_logger
 
-__all__ = ["refuse"]
+__all__ = ["refuse", "tell"]
 
 _OURS = (LogDamaged, LogFull, WritesRefused)
 """What operators must hear of: files and disks, which clients are told nothing of."""
@@ -27,10 +27,7 @@ async def refuse(context: Context, error: CommitLogError) -> NoReturn:
     Raises:
         grpc.aio.AbortError: Always; the server knows what it means.
     """
-    if isinstance(error, _OURS):
-        get_logger("httpserver.log_service").error(
-            "log_failed", reason=f"{type(error).__name__}: {error}"
-        )
+    tell(error)
     languages = (
         str(value)
         for name, value in context.invocation_metadata() or ()
@@ -41,3 +38,11 @@ async def refuse(context: Context, error: CommitLogError) -> NoReturn:
     kept = context.trailing_metadata() or ()  # what an interceptor has set
     await context.abort(status.code, status.details, (*kept, *status.trailing_metadata))
     raise AssertionError  # abort has raised
+
+
+def tell(error: CommitLogError) -> None:
+    """Log a failure of files and disks, whoever asked."""
+    if isinstance(error, _OURS):
+        get_logger("httpserver.log_service").error(
+            "log_failed", reason=f"{type(error).__name__}: {error}"
+        )

@@ -22,6 +22,7 @@ class CommitLogMetrics:
     Attributes:
         in_flight: Calls that are under way, by method; streams as long as they last.
         cut: Calls that the stop of the service cut off.
+        followers: Streams of Server-Sent Events that are open.
 
     Concurrency:
         Any thread.
@@ -58,6 +59,17 @@ class CommitLogMetrics:
             ["stream", "action"],
             registry=registry,
         )
+        self.followers = Gauge(
+            "httpserver_commitlog_followers",
+            "Followers by HTTP: streams of Server-Sent Events that are open.",
+            registry=registry,
+        )
+        self._refusals = Counter(
+            "httpserver_commitlog_http_refusals_total",
+            "Requests by HTTP that the log refused, by reason.",
+            ["reason"],
+            registry=registry,
+        )
         self._of_streams(registry)
         self._of_certificates(registry)
 
@@ -78,6 +90,10 @@ class CommitLogMetrics:
     def moved(self, stream: str, action: str, count: int) -> None:
         """Count records that were produced or consumed."""
         self._records.labels(stream, action).inc(count)
+
+    def refused(self, reason: str) -> None:
+        """Count a request by HTTP that the log refused."""
+        self._refusals.labels(reason).inc()
 
     def follow(self, stream: str, values: Mapping[str, Callable[[], float]]) -> None:
         """

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from service.settings.fields import Bytes, Port, Seconds, Section, live
+from service.settings.log_http import LogHttpSettings
 from service.settings.log_jetstream import LogJetStreamSettings
 
 __all__ = [
@@ -220,6 +221,7 @@ class LogServiceSettings(Section):
     policy: LogPolicySettings = LogPolicySettings()
     jetstream: LogJetStreamSettings = LogJetStreamSettings()
     limits: LogLimitSettings = LogLimitSettings()
+    http: LogHttpSettings = LogHttpSettings()
 
     @model_validator(mode="after")
     def _streams_differ(self) -> Self:
