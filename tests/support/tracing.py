@@ -49,6 +49,7 @@ class Traced:
         metrics: What is measured.
         app: The application.
         client: A client of it.
+        access_log: What writes a line for each request.
         part: What exports the spans.
     """
 
@@ -56,13 +57,14 @@ class Traced:
         self.store = Store(tracing={"exporter": "console", **settings})
         self.metrics = Metrics(self.store.current.metrics, version="1")
         self.exporter = InMemorySpanExporter()
+        self.access_log = AccessLog()
         made = tracing(self.store, self.metrics, exporter=self.exporter)
         self.part = made.part
         self.app = Application(
             filters=[
                 filters.request_id,
                 made.filter,
-                access_log(AccessLog().write, wanted=lambda _ctx: True),
+                access_log(self.access_log.write, wanted=lambda _ctx: True),
                 measure(self.metrics.http),
                 deliver,
             ],
@@ -73,8 +75,13 @@ class Traced:
 
     async def spans(self) -> list[ReadableSpan]:
         """Return what was exported, all of it."""
-        await self.part.stop()
+        await self.stop()
         return list(self.exporter.get_finished_spans())
+
+    async def stop(self) -> None:
+        """Export and write what waits."""
+        await self.access_log.stop()
+        await self.part.stop()
 
     async def span(self) -> ReadableSpan:
         """Return the one span that was exported."""
@@ -96,7 +103,7 @@ async def traced(*routes: Route, **settings: Any) -> AsyncIterator[Traced]:
             yield made
         finally:
             await made.client.aclose()
-            await made.part.stop()
+            await made.stop()
 
 
 @contextlib.contextmanager
