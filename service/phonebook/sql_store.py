@@ -84,6 +84,7 @@ class SqlStore:
             backoff=Backoff(first=0.05, most=0.5),
             retry_on=_passes,
         )
+        self._given_up: set[asyncio.Future[Any]] = set()
         # a server that was restarted has cut the connection that was kept for asking
         self._once_more = Retry("phonebook", attempts=2, retry_on=_passes)
 
@@ -249,11 +250,24 @@ class SqlStore:
                 failed = error
                 raise
 
+        task = asyncio.ensure_future((retry or self._retry).call(attempt))
         try:
-            async with asyncio.timeout(self._timeout()):
-                return await (retry or self._retry).call(attempt)
-        except TimeoutError:
-            raise failed or StoreUnavailable("it takes too long") from None
+            await asyncio.wait({task}, timeout=self._timeout())
+        finally:
+            # a server that hangs does not even hear that it is given up: the driver
+            # waits for it, and nobody for the driver
+            if not task.done():
+                task.cancel()
+                self._given_up.add(task)
+                task.add_done_callback(self._forget)
+        if task.done():
+            return task.result()
+        raise failed or StoreUnavailable("it takes too long")
+
+    def _forget(self, task: asyncio.Future[Any]) -> None:
+        self._given_up.discard(task)
+        if not task.cancelled():
+            task.exception()  # heard, so that nobody is told that it was not
 
     def _reading(self) -> Any:
         return _transaction(self._database.readers)
