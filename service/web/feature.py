@@ -32,6 +32,7 @@ def feature(core: Core) -> Feature:
     linked = {
         "fan_out": calling,
         "files": settings.files.enabled,
+        "log": settings.log_service.enabled and settings.log_service.http.enabled,
         "phonebook": settings.phonebook.enabled,
     }
     pages = Pages(features=[name for name, is_on in linked.items() if is_on])
