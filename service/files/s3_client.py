@@ -8,6 +8,7 @@ AWS's own chain finds some (environment, web identity, container, machine).
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,9 @@ async def opened_bucket(settings: Callable[[], S3Settings]) -> AsyncIterator[Buc
         OSError: The authorities can't be read.
     """
     begun = settings()
+    if begun.ca_file:
+        # the client would look at it with the first request only
+        await asyncio.to_thread(ssl.create_default_context, cafile=begun.ca_file)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(_session(settings).create_client(
             "s3",

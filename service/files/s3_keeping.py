@@ -64,8 +64,8 @@ class KeptBucket:
             self._bucket = await self._open.enter_async_context(
                 opened_bucket(lambda: self._settings().s3)
             )
-        except (OSError, ValueError) as error:
-            raise StartError(f"files.s3: {error}") from error
+        except OSError as error:
+            raise StartError(f"files.s3.ca_file {said.ca_file}: {error}") from error
         self.store = S3Store(self._bucket, limits=self._limits)
         self._rounds = asyncio.create_task(self._go_round(), name="files_s3")
         get_logger("httpserver.files").info(

@@ -14,6 +14,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from service.files.conditions import ANY_VERSION, Condition
@@ -199,11 +200,12 @@ class ObjectUpload:
                 old = now
                 continue
             now = await version_at(self._bucket, self._key)
-            if now is not None and now.upload == self._id:
-                return now.info, old
-            modified = time.time()  # somebody else's is there by now
-            info = FileInfo(size=size, modified=modified, etag=etag, digests=digests)
-            return info, old
+            if now is None or now.upload != self._id:
+                modified = time.time()  # somebody was here since
+                return FileInfo(size=size, modified=modified, etag=etag), old
+            # what could not be kept with parts is known here
+            known = now.info.digests or {"sha-256": digests["sha-256"]}
+            return replace(now.info, digests=known), old
         raise StoreUnavailable("other uploads of this file were faster")
 
     def _guard(self, old: Version | None) -> dict[str, str]:

@@ -101,8 +101,9 @@ async def test_digest_that_was_announced_is_told_later(store):
     """One that was not can't be kept with an upload in parts; nothing false is told."""
     digest = {"sha-256": hashlib.sha256(BIG).digest()}
     await store.put("announced", pieces(BIG), Upload(digests=digest))
-    await store.put("silent", pieces(BIG))
+    put = await store.put("silent", pieces(BIG))
 
+    assert put.info.digests == digest  # who sent it is told
     assert (await store.stat("announced")).digests == digest
     assert (await store.stat("silent")).digests == {}
     with pytest.raises(DigestMismatch):
@@ -380,8 +381,9 @@ async def test_parts_of_a_killed_process_are_swept_when_they_are_old(bucket, ser
 async def test_upload_whose_answer_was_lost_is_known_again(bucket):
     """The client repeats what it got no answer to, and finds its own file there."""
     upload = ObjectUpload(bucket, bucket.key("f"), NEW)
-    first, _ = await upload.whole(b"x", {}, None)
-    again, replaced = await upload.whole(b"x", {}, None)
+    known = {"sha-256": hashlib.sha256(b"x").digest()}
+    first, _ = await upload.whole(b"x", known, None)
+    again, replaced = await upload.whole(b"x", known, None)
 
     assert again == first
     assert replaced is None
