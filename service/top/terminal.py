@@ -41,9 +41,10 @@ async def _typed(terminal: int, ready: asyncio.Event) -> bytes:
 
 
 async def sizes() -> AsyncIterator[os.terminal_size]:
-    """Yield each new size of the terminal."""
+    """Yield the size of the terminal, and each new one."""
     changed, loop = asyncio.Event(), asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGWINCH, changed.set)
+    changed.set()  # it may have changed since it was drawn upon
     try:
         while await changed.wait():
             changed.clear()

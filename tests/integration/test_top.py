@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -166,6 +167,24 @@ def test_terminal_is_live_sorts_follows_its_size_and_quits():
     assert ENTER in terminal.shown
     assert LEAVE in terminal.shown
     assert "\x1b[" in first
+    assert "Traceback" not in terminal.shown
+
+
+def test_keys_and_sizes_are_obeyed_while_nobody_answers():
+    """One replica answers, one never does: the view waits for neither."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, serving(**FAST) as service:
+        port = silent.getsockname()[1]
+        with on_terminal("top", f"127.0.0.1:{port}", service.admin_url) as terminal:
+            terminal.await_text("asking")
+            terminal.resize(45, 12)
+            terminal.await_text("asking")
+            terminal.type(b"e")
+            terminal.await_text("asking")
+            terminal.type(b"q")
+            code = terminal.await_exit()
+
+    assert code == 0
+    assert "bytes/s" not in terminal.shown
     assert "Traceback" not in terminal.shown
 
 
