@@ -17,12 +17,14 @@ class Forwarder:
         port: Where it listens on 127.0.0.1.
         cut: While set, connections are closed and no new ones are let in.
         blocked: While set, nothing is passed on and nobody is told.
+        most: Bytes, both ways together, after which it blocks; for ever without.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self._to = (host, port)
         self.cut = threading.Event()
         self.blocked = threading.Event()
+        self.most: int | None = None
         self._ended = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.05)
@@ -61,6 +63,14 @@ class Forwarder:
                     if not piece:
                         return
                     key.data.sendall(piece)
+                    self._count(len(piece))
+
+    def _count(self, size: int) -> None:
+        if self.most is not None:
+            self.most -= size
+            if self.most <= 0:
+                self.most = None
+                self.blocked.set()
 
 
 @contextlib.contextmanager

@@ -144,8 +144,6 @@ def targets(paths: Sequence[str], to: str, *, recursive: bool) -> list[Job]:
         if (not path or path.endswith("/")) and not recursive:
             raise typer.BadParameter(f"{each or '/'} is a directory: -r gets all in it")
         name = PurePosixPath(path).name
-        if name == "..":
-            raise typer.BadParameter(f"{each}: a path has no dotted names")
         found.append(Job(path, folder / name if into else folder))
     return found
 

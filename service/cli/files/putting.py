@@ -143,9 +143,8 @@ def planned(sources: Sequence[str], to: str, *, recursive: bool) -> list[Job]:
     taken: dict[str, Job] = {}
     for job in jobs:
         if job.path in taken:
-            raise typer.BadParameter(
-                f"{taken[job.path].name} and {job.name} have one name"
-            )
+            both = f"{taken[job.path].name} and {job.name}"
+            raise typer.BadParameter(f"{both} would both be {job.path}")
         taken[job.path] = job
     return jobs
 

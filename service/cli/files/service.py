@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
+import typer
+
 from service.client.answers import Response
 from service.errors import ServiceError
 from service.files.digests import Digests, parse_digests
@@ -219,8 +221,17 @@ class FileService:
 
 
 def spelled(path: str) -> str:
-    """Return a path as the service has it: what is before its first name is ours."""
-    return path.lstrip("/")
+    """
+    Return a path as the service has it: slashes before its first name are left out.
+
+    Raises:
+        BadParameter: It would lead elsewhere than to the files.
+    """
+    path = path.lstrip("/")
+    names = path.removesuffix("/").split("/")
+    if path and {"", ".", ".."} & {*names}:
+        raise typer.BadParameter(f"{path}: a path has no empty or dotted names")
+    return path
 
 
 def digests_in(answer: Response) -> Digests:
