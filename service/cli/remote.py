@@ -25,10 +25,13 @@ __all__ = [
     "InsecureOption",
     "ResolveOption",
     "TimeOutOption",
+    "TokenFileOption",
     "calls",
     "check",
+    "credential",
     "read_address",
     "read_header",
+    "trace",
 ]
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -126,7 +129,7 @@ def _ask(
     ask = Ask(
         method="GET",
         url=(url if "://" in url else f"http://{url}").rstrip("/"),
-        headers=(*given, *_credential(token_file, given), *_trace()),
+        headers=(*given, *credential(token_file, given), *trace()),
         time_out=time_out,
         retries=retries,
         ca=ca,
@@ -207,9 +210,10 @@ def _headers(text: str) -> list[tuple[str, str]]:
     return [read_header(line) for line in lines if line.strip()]
 
 
-def _credential(
+def credential(
     file: Path | None, given: list[tuple[str, str]]
 ) -> list[tuple[str, str]]:
+    """Return the header of the token in *file* or HTTPSERVER_TOKEN, unless given."""
     token = os.environ.get("HTTPSERVER_TOKEN", "") if file is None else _secret(file)
     if not token.strip() or any(name.lower() == "authorization" for name, _ in given):
         return []
@@ -226,7 +230,7 @@ def _secret(file: Path) -> str:
         raise typer.BadParameter(f"{file}: it is no text") from None
 
 
-def _trace() -> list[tuple[str, str]]:
+def trace() -> list[tuple[str, str]]:
     """Go on with the trace of whoever runs the command, if it is told of one."""
     parent = os.environ.get("TRACEPARENT", "")
     return [("traceparent", parent)] if parent.isascii() and parent else []

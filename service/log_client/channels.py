@@ -19,7 +19,7 @@ from service.discovery.model import Endpoint
 from service.log_api.v1 import log_pb2, log_pb2_grpc
 from service.log_client.options import ChannelOptions, Tls
 
-__all__ = ["Channels"]
+__all__ = ["Channels", "check_files"]
 
 _Stamp = tuple[tuple[int, int, int], ...]
 """What changes of files when they do."""
@@ -159,11 +159,20 @@ def _stamp(files: tuple[Path, ...]) -> _Stamp:
     return tuple((each.st_ino, each.st_mtime_ns, each.st_size) for each in found)
 
 
-def _credentials(tls: Tls) -> grpc.ChannelCredentials:
-    """Return what is in the files; gRPC itself would look at it only in a handshake."""
+def check_files(tls: Tls) -> None:
+    """
+    Look at the files, which gRPC itself does only in a handshake.
+
+    Raises:
+        OSError: They can't be used.
+    """
     context = ssl.create_default_context(cafile=tls.ca)
     if tls.cert is not None:
         context.load_cert_chain(tls.cert, tls.key)
+
+
+def _credentials(tls: Tls) -> grpc.ChannelCredentials:
+    check_files(tls)
     ca, cert, key = (
         file.read_bytes() if file else None for file in (tls.ca, tls.cert, tls.key)
     )

@@ -243,7 +243,9 @@ class LogClient:
         """
         place = _Place(begin)
         if end is None:
-            end = (await self.offsets()).next
+            lowest, end = await self.offsets()
+            if begin > end:
+                raise OffsetOutOfRange(begin, lowest=lowest, next_offset=end)
         while place.next < end:
             most = min(end - place.next, _MOST_RECORDS)
             yield place.take(await self.consume(place.next, max_records=most))

@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import signal
 import socket
-import threading
 
 import pytest
 
@@ -18,8 +17,7 @@ from service.commitlog.errors import (
 )
 from service.log_api.errors import CallRefused, Reason
 from service.log_client.client import LogClient
-from service.log_client.options import ChannelOptions, Tls, token_in
-from tests.support.certificates import Authority, TlsMount
+from service.log_client.options import ChannelOptions
 from tests.support.log_service import PORT, serving_log
 from tests.support.process import LIMIT
 
@@ -94,7 +92,8 @@ async def test_produced_records_are_consumed_as_they_were(tmp_path):
     [everything] = ranged
     assert (first, second, tuple(offsets), at) == (0, 2, (0, 3), 0)
     assert [each[:3] for each in everything[:2]] == [each[:3] for each in records]
-    assert everything == followed and everything[1:2] == one
+    assert everything == followed
+    assert everything[1:2] == one
 
 
 async def test_failures_of_the_service_come_as_it_raised_them(tmp_path):
@@ -209,7 +208,8 @@ class Cut:
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.address = "127.0.0.1:%d" % self._server.sockets[0].getsockname()[1]
+        port = self._server.sockets[0].getsockname()[1]
+        self.address = f"127.0.0.1:{port}"
         self._writers = []
         return self
 

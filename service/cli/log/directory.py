@@ -1,6 +1,5 @@
-"""`httpserver log`: look at the directory of a commit log, and mend it."""
+"""`httpserver log verify`, `stats`, `dump` and `repair`: care for a directory."""
 
-import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +15,7 @@ if TYPE_CHECKING:
     from service.commitlog.inspection import Inspection
     from service.commitlog.record import Record
 
-__all__ = ["app"]
-
-app = typer.Typer(
-    help="Check, mend and print the directory of a commit log.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+__all__ = ["dump", "repair", "stats", "verify"]
 
 Directory = Annotated[
     Path,
@@ -31,7 +24,6 @@ Directory = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 
-@app.command()
 def verify(directory: Directory, *, as_json: Json = False) -> None:
     """
     Read every record: exit code 0 when all are whole, 1 when one is damaged.
@@ -47,7 +39,6 @@ def verify(directory: Directory, *, as_json: Json = False) -> None:
     raise typer.Exit(int(found.damaged))
 
 
-@app.command()
 def stats(directory: Directory, *, as_json: Json = False) -> None:
     """Print offsets, sizes and times, all together and per segment."""
     found = _inspected(directory)
@@ -69,7 +60,6 @@ def stats(directory: Directory, *, as_json: Json = False) -> None:
         write(f"{each.name}  {each.records} records  {each.bytes} bytes")
 
 
-@app.command()
 def dump(
     directory: Directory,
     *,
@@ -80,16 +70,16 @@ def dump(
     ] = False,
 ) -> None:
     """Print records, one a line; exit code 1 at the first damage."""
+    from service.cli.log.forms import as_json as form
     from service.commitlog.inspection import records
 
     with _failures():
         for record in records(directory, offset):
             if count is not None and record.offset >= offset + count:
                 return
-            write(_as_json(record) if as_json else _as_line(record))
+            write(form(record) if as_json else _as_line(record))
 
 
-@app.command()
 def repair(directory: Directory, *, as_json: Json = False) -> None:
     """
     Cut the log at its first damage; everything after it is saved in `.torn` files.
@@ -141,22 +131,6 @@ def _tell(found: "Inspection") -> None:
             complain(f"{each.name}: {kind} at byte {each.position}: {each.problem}")
     count = sum(each.records for each in found.segments)
     write(f"{count} whole records in {len(found.segments)} segments")
-
-
-def _as_json(record: "Record") -> str:
-    key = None if record.key is None else base64.b64encode(record.key).decode()
-    return json.dumps(
-        {
-            "offset": record.offset,
-            "timestamp": record.timestamp,
-            "key": key,
-            "headers": [
-                [name, base64.b64encode(value).decode()]
-                for name, value in record.headers
-            ],
-            "value": base64.b64encode(record.value).decode(),
-        }
-    )
 
 
 def _as_line(record: "Record") -> str:
