@@ -22,8 +22,9 @@ def test_pods_keep_the_restricted_profile(folder):
 
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
     kinds = {kind for volume in pod["volumes"] for kind in volume} - {"name"}
-    usual = {"configMap", "secret", "emptyDir"}
-    assert kinds - {"persistentVolumeClaim", "projected"} == usual
+    usual = {"configMap", "emptyDir"}
+    others = {"ephemeral", "persistentVolumeClaim", "projected", "secret"}
+    assert usual <= kinds <= usual | others
     for container in pod["containers"]:
         security = container["securityContext"]
         assert security["allowPrivilegeEscalation"] is False
@@ -145,6 +146,40 @@ def test_url_of_postgresql_lies_beside_the_other_secrets(kind, secret, key, auth
     assert database == {"secret": {"name": secret, "items": [item]}}
     assert volumes["postgresql-ca"]["secret"]["secretName"] == authority
     assert {"ports": [{"port": 5432, "protocol": "TCP"}]} in policy["spec"]["egress"]
+
+
+def test_files_on_a_disk_are_one_pods():
+    """The old pod is gone before the new one comes, and the root is on the volume."""
+    manifests = build("k8s/tests/files-disk")
+    (deployment,) = (e["spec"] for e in manifests if e["kind"] == "Deployment")
+    (claim,) = (e for e in manifests if e["kind"] == "PersistentVolumeClaim")
+    pod = deployment["template"]["spec"]
+    (mount,) = (e for e in pod["containers"][0]["volumeMounts"] if e["name"] == "files")
+    variables = {e["name"]: e.get("value") for e in pod["containers"][0]["env"]}
+
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert {
+        "name": "files",
+        "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]},
+    } in pod["volumes"]
+    assert variables["HTTPSERVER_FILES__ROOT"].startswith(f"{mount['mountPath']}/")
+
+
+def test_keys_of_the_object_store_lie_beside_the_other_secrets():
+    """No variable shows them: new ones need no restart. And there is a way out."""
+    manifests = build("k8s/tests/files-s3")
+    pod = pod_template(manifests)["spec"]
+    (policy,) = (each for each in manifests if each["kind"] == "NetworkPolicy")
+    volumes = {each["name"]: each for each in pod["volumes"]}
+    _, keys = volumes["secrets"]["projected"]["sources"]
+
+    assert [each["path"] for each in keys["secret"]["items"]] == [
+        "files__s3__access_key_id",
+        "files__s3__secret_access_key",
+    ]
+    assert not any("KEY" in each["name"] for each in pod["containers"][0]["env"])
+    assert "ephemeral" in volumes["files"]
+    assert {"ports": [{"port": 443, "protocol": "TCP"}]} in policy["spec"]["egress"]
 
 
 def test_probes_differ_and_use_the_admin_port():

@@ -41,6 +41,8 @@ ON_PURPOSE = {
     PRODUCTION: set(),
     # it scales down to one pod, so that the test of it is short
     "k8s/tests/autoscaled": LOADED | TAGGED | {"HPA few replicas"},
+    "k8s/tests/files-disk": TAGGED,
+    "k8s/tests/files-s3": TAGGED,
     "k8s/tests/gateway": TAGGED,
     "k8s/tests/monitored": LOADED | TAGGED,
     "k8s/tests/nats": TAGGED,
