@@ -18,6 +18,7 @@ PATH = "/files/"
 
 _LIMIT = 200
 _MAX_LIMIT = 1000
+_MAX_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ async def read_listing(ctx: RequestContext, store: FileStore, path: str) -> List
         NotFound: No directory is there.
     """
     limit = ctx.query.get("limit", str(_LIMIT))
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _MAX_LIMIT):
+    is_number = limit.isascii() and limit.isdigit() and len(limit) <= _MAX_DIGITS
+    if not (is_number and 1 <= int(limit) <= _MAX_LIMIT):
         raise BadRequest(f"limit is a number from 1 to {_MAX_LIMIT}.")
     after = ctx.query.get("after", "")
     page = await store.list(path, after=after, limit=int(limit))

@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
-from urllib.parse import urlsplit
 
 from service.errors import BadRequest, Forbidden
 from service.files.conditions import Condition, names, tags
 from service.files.digests import Digests, parse_digests
 from service.files.store import FileInfo
 from service.server.context import RequestContext
+from service.server.form_origin import origin_host
 from service.server.reading import ClientDisconnected
 
 __all__ = [
@@ -118,7 +118,7 @@ def check_origin(ctx: RequestContext, allowed: list[str]) -> None:
     origin = ctx.headers.get("origin")
     if origin is None or origin in allowed or "*" in allowed:
         return
-    if urlsplit(origin).netloc.lower() != ctx.headers.get("host", "").lower():
+    if (origin_host(origin) or "").lower() != ctx.headers.get("host", "").lower():
         raise Forbidden("Pages of other sites may not change files.")
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from service.errors import Forbidden
 from service.server.context import RequestContext
 
-__all__ = ["check_origin", "form_token", "has_token"]
+__all__ = ["check_origin", "form_token", "has_token", "origin_host"]
 
 _TOKEN_BYTES = 24
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
@@ -37,7 +37,7 @@ def check_origin(ctx: RequestContext) -> None:
     if site is not None:
         is_ours = site == "same-origin"
     else:
-        is_ours = _host(ctx.headers.get("origin", "")) == ctx.headers.get("host")
+        is_ours = origin_host(ctx.headers.get("origin", "")) == ctx.headers.get("host")
     if not is_ours:
         ctx.log_fields = {**ctx.log_fields, "refused": "origin"}
         raise Forbidden("This form was not sent by a page of this service.")
@@ -74,7 +74,8 @@ def _named(ctx: RequestContext, cookie: str) -> str:
     return f"__Host-{cookie}" if ctx.scheme == "https" else cookie
 
 
-def _host(origin: str) -> str | None:
+def origin_host(origin: str) -> str | None:
+    """Return the host and port of an `Origin`; None when it has none."""
     try:
         return urlsplit(origin).netloc or None
     except ValueError:

@@ -405,8 +405,8 @@ def test_directory_is_listed_in_pages(client):
     assert client.get("b%20c/").json()["path"] == "b c/"
     moved = client.get("b%20c")
     assert (moved.status_code, moved.headers["location"]) == (308, "/files/b%20c/")
-    assert problem(client.get("?limit=0")) == 400
-    assert problem(client.get("?limit=x")) == 400
+    for wrong in ("0", "x", "000000001" + "9" * 20, "000000001" + "0" * 5000):
+        assert problem(client.get(f"?limit={wrong}")) == 400
 
 
 def test_post_creates_and_never_replaces(client):
@@ -454,6 +454,13 @@ def test_malformed_form_is_refused(client, body):
     assert listed(client) == []
 
 
+def test_boundary_that_is_too_long_is_refused(client):
+    """400: no parser looks for it."""
+    kind = {"Content-Type": f"multipart/form-data; boundary={'x' * 5000}"}
+
+    assert problem(client.post("", content=b"--x--", headers=kind)) == 400
+
+
 def test_file_above_the_limit_is_413(client):
     """Announced: before its body is asked for. Else: as soon as it is too long."""
 
@@ -490,6 +497,8 @@ def test_page_of_another_site_changes_nothing(client):
     for method in ("PUT", "DELETE"):
         assert problem(client.request(method, "f", headers=other)) == 403
     assert problem(client.post("?name=f", headers=other)) == 403
+    for broken in ("null", "http://[", "http://[::1"):
+        assert problem(client.put("f", headers={"Origin": broken})) == 403
     assert client.put("f", content=b"x", headers=own).status_code == 201
 
 

@@ -369,6 +369,7 @@ def test_dry_run_tells_and_changes_nothing(client):
     assert (result["added"], result["skipped"], result["refused"]) == (1, 2, 3)
     assert [each["line"] for each in result["errors"]] == [5, 6]
     assert client.get(f"{CONTACTS}/status").json() == {"contacts": 1}
-    for wrong in ("dry_run=1", "errors=x", "errors=1001"):
+    long = "errors=000000001" + "0" * 5000
+    for wrong in ("dry_run=1", "errors=x", "errors=1001", long):
         answer = client.post(f"{CONTACTS}/import?{wrong}", content=body, headers=kind)
         assert answer.status_code == 400
