@@ -17,7 +17,8 @@ class Forwarder:
         port: Where it listens on 127.0.0.1.
         cut: While set, connections are closed and no new ones are let in.
         blocked: While set, nothing is passed on and nobody is told.
-        most: Bytes, both ways together, after which it blocks; for ever without.
+        most: Bytes, both ways together, after which it blocks; never without.
+        passed: Bytes that it has passed on, both ways together.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -25,6 +26,7 @@ class Forwarder:
         self.cut = threading.Event()
         self.blocked = threading.Event()
         self.most: int | None = None
+        self.passed = 0
         self._ended = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.05)
@@ -66,11 +68,10 @@ class Forwarder:
                     self._count(len(piece))
 
     def _count(self, size: int) -> None:
-        if self.most is not None:
-            self.most -= size
-            if self.most <= 0:
-                self.most = None
-                self.blocked.set()
+        self.passed += size
+        if self.most is not None and self.passed >= self.most:
+            self.most = None
+            self.blocked.set()
 
 
 @contextlib.contextmanager
