@@ -6,11 +6,16 @@ import time
 import httpx2 as httpx
 import pytest
 
-from tests.support.browser import CHROMIUM, launched, visiting
+from tests.support.browser import (
+    CHROMIUM,
+    assert_accessible,
+    launched,
+    opening,
+)
 from tests.support.process import serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
 
 pytestmark = [
     pytest.mark.browser,
@@ -71,22 +76,8 @@ def clear(client, directory):
 @pytest.fixture
 def opened(browser, api, service):
     """Opens the page; what the console said that no test expected fails it."""
-    visits = []
-
-    def open_page(path="/files/", **options):
-        visit = visiting(browser, service.url + path, **options)
-        found = visit.__enter__()
-        visits.append((visit, found))
-        if options.get("java_script_enabled", True):
-            found.page.wait_for_selector("html[data-ready]")
-        return found.page
-
-    yield open_page
-    errors = [each for _, found in visits for each in found.errors]
-    for visit, _ in visits:
-        visit.__exit__(None, None, None)
-    # what the service refuses is an answer, which Chromium tells as an error
-    assert [each for each in errors if "Failed to load resource" not in each] == []
+    with opening(browser, service.url) as open_page:
+        yield lambda path="/files/", **options: open_page(path, **options)
 
 
 def names(page):
@@ -104,14 +95,6 @@ def upload(page, *files):
 
 def line(page, name):
     return page.locator("#uploads li", has_text=name)
-
-
-def assert_accessible(page):
-    found = axe.Axe().run(page).response["violations"]
-    told = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
-    assert told == []
-    width = page.viewport_size["width"]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,16 @@ import re
 import httpx2 as httpx
 import pytest
 
-from tests.support.browser import CHROMIUM, launched, visiting
+from tests.support.browser import (
+    CHROMIUM,
+    assert_accessible,
+    launched,
+    opening,
+)
 from tests.support.process import serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
 
 pytestmark = [
     pytest.mark.browser,
@@ -61,22 +66,8 @@ def api(service):
 @pytest.fixture
 def opened(browser, api, service):
     """Opens the page; what the console said that no test expected fails it."""
-    visits = []
-
-    def open_page(path="/phonebook", **options):
-        visit = visiting(browser, service.url + path, **options)
-        found = visit.__enter__()
-        visits.append((visit, found))
-        if options.get("java_script_enabled", True):
-            found.page.wait_for_selector("html[data-ready]")
-        return found.page
-
-    yield open_page
-    errors = [each for _, found in visits for each in found.errors]
-    for visit, _ in visits:
-        visit.__exit__(None, None, None)
-    # what the service refuses is an answer, which Chromium tells as an error
-    assert [each for each in errors if "Failed to load resource" not in each] == []
+    with opening(browser, service.url) as open_page:
+        yield lambda path="/phonebook", **options: open_page(path, **options)
 
 
 def contacts(client, **query):
@@ -85,14 +76,6 @@ def contacts(client, **query):
 
 def names(page):
     return page.locator("#contacts .name")
-
-
-def assert_accessible(page):
-    found = axe.Axe().run(page).response["violations"]
-    told = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
-    assert told == []
-    width = page.viewport_size["width"]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,19 @@
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-__all__ = ["CHROMIUM", "Visit", "launched", "visiting"]
+__all__ = [
+    "CHROMIUM",
+    "Visit",
+    "assert_accessible",
+    "launched",
+    "opening",
+    "visiting",
+]
 
 CHROMIUM = shutil.which("chromium")
 
@@ -67,3 +75,35 @@ def visiting(browser, url, **options) -> Iterator[Visit]:
         yield visit
     finally:
         context.close()
+
+
+@contextlib.contextmanager
+def opening(browser, base: str) -> Iterator[Callable[..., Any]]:
+    """
+    Give what opens a page below *base*, and waits for its script if it has one; what
+    the console said that no test expected fails at the end.
+    """
+    visits: list[Visit] = []
+    with contextlib.ExitStack() as stack:
+
+        def open_page(path: str, **options):
+            visit = stack.enter_context(visiting(browser, base + path, **options))
+            visits.append(visit)
+            if options.get("java_script_enabled", True):
+                visit.page.wait_for_selector("html[data-ready]")
+            return visit.page
+
+        yield open_page
+        errors = [each for visit in visits for each in visit.errors]
+    # what the service refuses is an answer, which Chromium tells as an error
+    assert [each for each in errors if "Failed to load resource" not in each] == []
+
+
+def assert_accessible(page) -> None:
+    """Fail if axe finds something, or if the page is wider than its window."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    found = axe.Axe().run(page).response["violations"]
+    told = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
+    assert told == []
+    width = page.viewport_size["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
