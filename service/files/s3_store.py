@@ -179,6 +179,7 @@ class _Sending:
             async for part in parts:
                 await self._take(part)
                 await self._upload.part(part)
+                del part
             digests = self._hashing.verified()
             return await self._upload.complete(self._size, digests, self._old)
         except BaseException:

@@ -63,8 +63,11 @@ async def equal_parts(
     async for chunk in chunks:
         held += chunk
         while len(held) >= size:
-            yield bytes(held[:size])
+            with memoryview(held) as view:
+                part = bytes(view[:size])
             del held[:size]
+            yield part
+            del part  # two parts of each upload in memory would be one too many
     if held:
         yield bytes(held)
 

@@ -6,10 +6,9 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 from service.files.local_store import Limits
 from service.files.s3_client import opened_bucket
@@ -33,13 +32,20 @@ class S3Server:
     Args:
         folder: Where its files, its log and, with *versions*, old versions go.
         versions: Whether the bucket can keep old versions.
+        tls: Files of its certificate and of its key.
 
     Attributes:
         root: The bucket's directory: each object is a file of it.
         url: Where it answers, the same after each start.
     """
 
-    def __init__(self, folder: Path, *, versions: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        versions: bool = False,
+        tls: tuple[Path, Path] | None = None,
+    ) -> None:
         self.root = folder / "s3" / "files"
         self.root.mkdir(parents=True)
         self._log = folder / "s3.log"
@@ -49,7 +55,9 @@ class S3Server:
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self._port: int = found.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}"
+        cert, key = map(str, tls or ("", ""))
+        self._tls = ["--cert", cert, "--key", key] if tls else []
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -59,7 +67,7 @@ class S3Server:
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
                 [need_tool("versitygw"), "--port", address, "--quiet", "--keep-alive",
-                 "posix", *old, str(self.root.parent)],
+                 *self._tls, "posix", *old, str(self.root.parent)],
                 env=os.environ
                 | {"ROOT_ACCESS_KEY_ID": ACCESS_KEY, "ROOT_SECRET_ACCESS_KEY": SECRET},
                 stdout=log, stderr=log, cwd=self.root.parent.parent,
@@ -103,13 +111,11 @@ class S3Server:
         )
 
     def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(self.url, timeout=1):
-                return True
-        except urllib.error.HTTPError:
+        with contextlib.suppress(OSError), socket.socket() as asking:
+            asking.settimeout(1)
+            asking.connect(("127.0.0.1", self._port))
             return True
-        except OSError:
-            return False
+        return False
 
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
@@ -120,10 +126,10 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def s3_server(folder: Path, *, versions: bool = False) -> Iterator[S3Server]:
+def s3_server(folder: Path, **options: Any) -> Iterator[S3Server]:
     """Run a server until the block ends; skip the test where there is none."""
     need_tool("versitygw")
-    server = S3Server(folder, versions=versions)
+    server = S3Server(folder, **options)
     server.start()
     try:
         yield server

@@ -28,6 +28,7 @@ from service.files.s3_sweep import sweep
 from service.files.s3_upload import ObjectUpload, equal_parts, part_bytes
 from service.files.store import Directory, Upload
 from service.settings import S3Settings
+from tests.support.certificates import Authority
 from tests.support.files import read, stored_text, text
 from tests.support.s3 import ACCESS_KEY, SECRET, s3_server
 
@@ -340,6 +341,25 @@ async def test_errors_tell_no_secret(server):
             told = f"{refused.value!r} {refused.value.__cause__!r} {settings!r}"
             assert SECRET not in told
             assert "AKIA" not in told
+
+
+async def test_certificate_of_the_store_is_verified(tmp_path):
+    """Only an authority that is believed makes it ours to talk to."""
+    ours, other = Authority(), Authority()
+    files = {}
+    for name, authority in [("ours", ours), ("other", other)]:
+        files[name] = tmp_path / f"{name}.pem"
+        files[name].write_text(authority.pem)
+    with s3_server(tmp_path, tls=ours.server().write(tmp_path)) as server:
+        for ca_file in ("", str(files["other"])):
+            settings = server.settings(ca_file=ca_file)
+            async with store_of(lambda settings=settings: settings) as store:
+                with pytest.raises(StoreUnavailable, match="SSLError"):
+                    await store.list("")
+        settings = server.settings(ca_file=str(files["ours"]))
+        async with store_of(lambda: settings) as store:
+            await store.put("f", pieces(BIG))
+            assert await read(store, "f") == BIG
 
 
 async def test_new_keys_are_used_without_a_restart(server):
