@@ -16,7 +16,7 @@ __all__ = ["COOKIE", "RecordView", "Views", "view_of"]
 COOKIE = "log"
 """Name of the cookie of the page's forms."""
 
-_MOST_TEXT = 2000
+_MOST_TEXT = 600
 _MOST_BYTES = 256
 """Characters, and bytes in hexadecimal, that are shown of a value."""
 

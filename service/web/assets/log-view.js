@@ -1,6 +1,6 @@
 // A record as an entry of the list; the service writes those of the first page by the same rules.
 
-const MOST_TEXT = 2000;
+const MOST_TEXT = 600;
 const MOST_BYTES = 256;
 // characters that show nothing, or turn around what stands beside them
 const NOT_SHOWN = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/;
@@ -37,7 +37,7 @@ function shown(base64) {
   const main = element("span", text === null ? "binary" : "", text === null ? hex() : characters.slice(0, MOST_TEXT).join(""));
   main.dir = "auto";
   if (cut) return [main, element("span", "cut", `… of ${bytes.length} bytes`)];
-  return bytes.length ? [main] : [main, element("span", "cut", "empty")];
+  return bytes.length ? [main] : [main, element("span", "cut none", "empty")];
 }
 
 function about(record, base) {
