@@ -106,6 +106,8 @@ def _row(entry: Entry | Directory) -> _Row:
 
 def _size(size: int) -> str:
     """Return bytes in the largest unit that leaves 1 or more."""
+    if size == 1:
+        return "1 byte"
     scaled: float = size
     for unit in _UNITS[:-1]:
         if scaled < _STEP:

@@ -174,8 +174,11 @@ def test_upload_that_is_cut_goes_on_by_itself(opened, api):
     assert seen[3] == seen[2]
 
 
-def test_upload_that_is_paused_goes_on_where_it_stopped(opened, api):
-    """Only the rest is sent."""
+@pytest.mark.parametrize("left", [False, True], ids=["resumed", "chosen-again"])
+def test_upload_that_is_paused_goes_on_where_it_stopped(opened, api, tmp_path, left):
+    """Only the rest is sent; also when the page was left, and the file chosen anew."""
+    file = tmp_path / "big.bin"
+    file.write_bytes(BIG)
     page = opened()
     held = []
 
@@ -186,7 +189,7 @@ def test_upload_that_is_paused_goes_on_where_it_stopped(opened, api):
             held.append(route)
 
     page.route("**/.uploads/*", hold)
-    upload(page, given("big.bin", BIG))
+    upload(page, file)
     end = time.monotonic() + 20
     while not held:
         assert time.monotonic() < end
@@ -203,7 +206,12 @@ def test_upload_that_is_paused_goes_on_where_it_stopped(opened, api):
             else None
         ),
     )
-    page.get_by_role("button", name="Resume big.bin").click()
+    if left:
+        page.reload()
+        page.wait_for_selector("html[data-ready]")
+        upload(page, file)
+    else:
+        page.get_by_role("button", name="Resume big.bin").click()
     expect(line(page, "big.bin")).to_contain_text("uploaded", timeout=20_000)
 
     assert int(offsets[0]) > 0

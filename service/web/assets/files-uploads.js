@@ -11,6 +11,7 @@ const running = new Set();
 const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
 
 function sizeOf(bytes) {
+  if (bytes === 1) return "1 byte";
   const step = Math.min(bytes ? Math.floor(Math.log2(bytes) / 10) : 0, units.length - 1);
   return `${(bytes / 1024 ** step).toFixed(step ? 1 : 0)} ${units[step]}`;
 }
