@@ -182,6 +182,39 @@ def test_keys_of_the_object_store_lie_beside_the_other_secrets():
     assert {"ports": [{"port": 443, "protocol": "TCP"}]} in policy["spec"]["egress"]
 
 
+def test_log_is_written_by_one_pod_and_read_by_those_it_knows():
+    """Volume, port and certificates fit each other, and the settings are taken."""
+    manifests = build("k8s/tests/commitlog")
+    (deployment,) = (e["spec"] for e in manifests if e["kind"] == "Deployment")
+    pod = deployment["template"]["spec"]
+    volumes = {each["name"]: each for each in pod["volumes"]}
+    certificates = {
+        each["metadata"]["name"]: each["spec"]
+        for each in manifests
+        if each["kind"] == "Certificate"
+    }
+    shown = certificates[volumes["log-tls"]["secret"]["secretName"]]
+    port = {"name": "log", "containerPort": 8400}
+
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert volumes["log"]["persistentVolumeClaim"] == {"claimName": "httpserver-log"}
+    assert port in pod["containers"][0]["ports"]
+    assert "server auth" in shown["usages"]
+    assert "httpserver.httpserver.svc" in shown["dnsNames"]
+    assert "client auth" in certificates["httpserver-log-client"]["usages"]
+
+
+def test_log_over_jetstream_takes_the_same_certificates(tmp_path):
+    """Many pods, no volume, and mutual TLS."""
+    folder = chart.ROOT / "k8s/components"
+    built = overlay(tmp_path, folder / "nats", folder / "commitlog-tls")
+    (container,) = pod_template(built)["spec"]["containers"]
+    settings = {each["name"]: each.get("value") for each in container["env"]}
+
+    assert settings["HTTPSERVER_LOG_SERVICE__STORE"] == "jetstream"
+    assert settings["HTTPSERVER_LOG_SERVICE__TLS__CLIENT_AUTH"] == "required"
+
+
 def test_probes_differ_and_use_the_admin_port():
     """Liveness and readiness ask different questions, on the port that answers."""
     container = pod_template(build("k8s/overlays/local"))["spec"]["containers"][0]

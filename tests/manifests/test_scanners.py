@@ -41,6 +41,7 @@ ON_PURPOSE = {
     PRODUCTION: set(),
     # it scales down to one pod, so that the test of it is short
     "k8s/tests/autoscaled": LOADED | TAGGED | {"HPA few replicas"},
+    "k8s/tests/commitlog": TAGGED,
     "k8s/tests/files-disk": TAGGED,
     "k8s/tests/files-s3": TAGGED,
     "k8s/tests/gateway": TAGGED,
