@@ -236,7 +236,7 @@ def test_terminal_shows_progress_and_nothing_that_it_would_obey(service):
     """A bar while lines are sent; control characters are shown as `?`."""
     run(service, "produce", "\x1b[2J!")
     with on_terminal("log", "consume", **environment(service)) as shown:
-        assert shown.await_text("!").endswith("?[2J!")
+        assert "?[2J!" in shown.await_text("!")
         assert shown.await_exit() == 0
     with on_terminal("log", "produce", **environment(service)) as shown:
         shown.await_text("produce")
