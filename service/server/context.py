@@ -61,6 +61,8 @@ class RequestContext:
         exemplar: Labels that lead from the measurements to a trace that is kept.
         on_failure: Told what a handler failed of, where a trace is kept.
         began: `time.perf_counter()` value at which the application got the request.
+        answered: `time.perf_counter()` value at which the answer counts as given, for a
+            stream without an end of its own; None is when all of it was sent.
         response_headers: Raw pairs that are added to whatever answer is sent.
         fixed_headers: Headers of every answer, made ready for the wire.
         status: Status that was sent; 0 before.
@@ -80,6 +82,7 @@ class RequestContext:
         "_query",
         "_raw",
         "_state",
+        "answered",
         "began",
         "body_limit",
         "bulkhead",
@@ -154,6 +157,7 @@ class RequestContext:
         self.fixed_headers: FixedHeaders | None = None
         self.response_headers: list[tuple[bytes, bytes]] = []
         # what became of it
+        self.answered: float | None = None
         self.status = 0
         self.bytes_sent = 0
         self.finished = False

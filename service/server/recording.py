@@ -96,11 +96,12 @@ def measure(http: Observe) -> Filter:
 
     def end(ctx: RequestContext) -> None:
         length = ctx.raw_header(b"content-length")
+        over = time.perf_counter() if ctx.answered is None else ctx.answered
         http.end(
             method=ctx.method,
             route=ctx.route or "unmatched",
             status=ctx.status or STATUS_CLIENT_GONE,
-            duration=time.perf_counter() - ctx.began,
+            duration=over - ctx.began,
             request_bytes=0 if length is None else _number(length),
             response_bytes=ctx.bytes_sent,
             exemplar=ctx.exemplar,

@@ -16,9 +16,7 @@ from tests.support.waiting import until
 
 FOLLOW = f"{RECORDS}/follow"
 FOLLOWERS = "httpserver_commitlog_followers"
-TIMED_OUT = (
-    'httpserver_connections_closed_total{reason="write_timeout",server="main"}'
-)
+TIMED_OUT = 'httpserver_connections_closed_total{reason="write_timeout",server="main"}'
 
 
 @pytest.fixture
@@ -133,6 +131,17 @@ def test_follower_that_takes_nothing_is_ended(service, client):
         await_value(service, FOLLOWERS, 0, limit=30)
 
     assert value(service, TIMED_OUT) == 1
+
+
+def test_stream_that_lasts_is_no_slow_request(service):
+    """Its latency is the time until it began: else alerts of slow routes would fire."""
+    with following(service.url) as follower:
+        beats = (each for each in follower.answer.iter_lines() if each == ":")
+        assert list(itertools.islice(beats, 6))  # of 0.2 seconds each
+    series = f'{{method="GET",route="{FOLLOW}",status="200"}}'
+    await_value(service, f"http_request_duration_seconds_count{series}", 1)
+
+    assert value(service, f"http_request_duration_seconds_sum{series}") < 1
 
 
 def test_head_of_a_stream_has_no_body(service):

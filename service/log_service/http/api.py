@@ -1,6 +1,7 @@
 """The routes of the log for programs; records are the JSON form of `log.v1.Record`."""
 
 import hashlib
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
@@ -190,6 +191,8 @@ class LogApi:
             self._callers.allow(caller, stream, Action.CONSUME)
             self._observe(stream, Action.CONSUME, count)
 
+        # else a page that is open would count as a slow request
+        ctx.answered = time.perf_counter()
         place = self._callers.allowance.stream(caller.name)
         return StreamResponse(
             self._followers.events(log, offset, given=given, place=place),
