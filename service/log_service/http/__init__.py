@@ -6,6 +6,7 @@ The log by HTTP, on the public port: for clients that have no gRPC, and for peop
     answers      records and refusals, as HTTP has them
     appending    records into the log, once for each idempotency key
     following    Server-Sent Events: records as they come
+    served       what both sides of it share
     api          the routes for programs
     page         `/log`, for people
 """

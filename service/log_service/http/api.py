@@ -10,11 +10,9 @@ from service.commitlog.errors import CommitLogError, OffsetOutOfRange
 from service.errors import Unprocessable
 from service.log_service.access import Action
 from service.log_service.http.answers import record_json, refusal
-from service.log_service.http.appending import Appending
-from service.log_service.http.callers import Callers
 from service.log_service.http.following import Followers
 from service.log_service.http.requests import MOST_RECORDS, number, read_records
-from service.log_service.servicer import Observe
+from service.log_service.http.served import Served
 from service.server.context import RequestContext
 from service.server.idempotency import REPLAYED
 from service.server.responses import JSON, Response, StreamResponse, json_bytes
@@ -41,32 +39,17 @@ class LogApi:
     The log's API.
 
     Args:
-        callers: Lets requests pass.
-        appending: Appends.
+        served: What it shares with the page.
         followers: Streams of events.
-        observe: Told how many records were given.
-        refused: Told the reason of each refusal.
         caching: What caches may do with a record, as a header's value.
 
     Concurrency:
         For the main event loop.
     """
 
-    def __init__(
-        self,
-        callers: Callers,
-        *,
-        appending: Appending,
-        followers: Followers,
-        observe: Observe,
-        refused: Callable[[str], object],
-        caching: str,
-    ) -> None:
-        self._callers = callers
-        self._appending = appending
+    def __init__(self, served: Served, *, followers: Followers, caching: str) -> None:
+        self._callers, self._appending, self._observe, self._refused = served
         self._followers = followers
-        self._observe = observe
-        self._refused = refused
         self._caching = caching
 
     def routes(self, *, max_body_bytes: int) -> list[Route]:

@@ -10,6 +10,7 @@ from service.log_service.http.appending import Appending
 from service.log_service.http.callers import Callers
 from service.log_service.http.following import Followers
 from service.log_service.http.page import LogPage
+from service.log_service.http.served import Served
 from service.log_service.streams import Streams
 from service.settings.log_service import LogServiceSettings
 
@@ -35,22 +36,10 @@ def log_http(
     callers = Callers(streams, access=access, allowance=allowance)
     appending = Appending(settings, observe=metrics.moved)
     followers = Followers(lambda: settings().http, metrics=metrics)
-    api = LogApi(
-        callers,
-        appending=appending,
-        followers=followers,
-        observe=metrics.moved,
-        refused=metrics.refused,
-        caching=_caching(settings()),
-    )
+    served = Served(callers, appending, metrics.moved, metrics.refused)
+    api = LogApi(served, followers=followers, caching=_caching(settings()))
+    page = LogPage(served, listed=settings().access == "listed")
     most = largest_body(settings().policy.max_batch_bytes)
-    page = LogPage(
-        callers,
-        appending=appending,
-        observe=metrics.moved,
-        refused=metrics.refused,
-        listed=settings().access == "listed",
-    )
     return Feature(
         routes=[*api.routes(max_body_bytes=most), *page.routes()], parts=[followers]
     )

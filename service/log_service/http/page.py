@@ -5,7 +5,7 @@ The list, its search and the form work by links; the script adds the records tha
 meanwhile. Where the log asks who calls, a form takes the token, and a cookie keeps it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,11 +14,10 @@ from service.commitlog.errors import CommitLogError
 from service.errors import Forbidden, RequestError, UnsupportedMediaType
 from service.log_service.access import Action, Caller
 from service.log_service.http.answers import refusal
-from service.log_service.http.appending import Appending
-from service.log_service.http.callers import Callers, cookie_name
+from service.log_service.http.callers import cookie_name
 from service.log_service.http.requests import number
+from service.log_service.http.served import Served
 from service.log_service.http.views import COOKIE, Views, view_of
-from service.log_service.servicer import Observe
 from service.server.context import RequestContext
 from service.server.form_origin import check_origin, has_token
 from service.server.reading import media_type
@@ -42,29 +41,15 @@ class LogPage:
     The page.
 
     Args:
-        callers: Lets requests pass.
-        appending: Appends.
-        observe: Told how many records were given.
-        refused: Told the reason of each refusal.
+        served: What it shares with the API.
         listed: Whether the log asks who calls.
 
     Concurrency:
         For the main event loop.
     """
 
-    def __init__(
-        self,
-        callers: Callers,
-        *,
-        appending: Appending,
-        observe: Observe,
-        refused: Callable[[str], object],
-        listed: bool,
-    ) -> None:
-        self._callers = callers
-        self._appending = appending
-        self._observe = observe
-        self._refused = refused
+    def __init__(self, served: Served, *, listed: bool) -> None:
+        self._callers, self._appending, self._observe, self._refused = served
         self._listed = listed
         self._views = Views()
 
