@@ -94,8 +94,9 @@ def another(path: str) -> Any:
 def rendered(*paths: str) -> tuple[Manifest, Manifest]:
     """Deployment and ConfigMap with other values at *paths*."""
     sets = [f"config.{path}={json.dumps(another(path))}" for path in paths]
-    # TLS asks for a certificate; without TLS nobody looks at it
-    manifests = render(sets=('tls.secretName="given"', *sets))
+    # TLS asks for a certificate; without TLS nobody looks at it. What keeps its own
+    # state, as the phone book and the log do, asks for one pod
+    manifests = render(sets=('tls.secretName="given"', "replicas=1", *sets))
     return only(manifests, "Deployment"), config_map(manifests)
 
 

@@ -5,12 +5,24 @@
 {{- end -}}
 {{- end -}}
 
+{{/* What a claim asks for; its context is one of the `persistence` values. */}}
+{{- define "httpserver.claimSpec" -}}
+accessModes:
+  - {{ .accessMode }}
+{{- with .storageClass }}
+storageClassName: {{ . }}
+{{- end }}
+resources:
+  requests:
+    storage: {{ .size }}
+{{- end -}}
+
 {{/*
-Recreate where a volume holds the contacts: a new pod could not have it before the old one lets go, and a rollout that
+Recreate where a volume holds contacts or records: a new pod could not have it before the old one lets go, and a rollout that
 waits for the new one would wait for ever.
 */}}
 {{- define "httpserver.strategy" -}}
-{{- if .Values.phonebook.persistence.enabled -}}
+{{- if or .Values.phonebook.persistence.enabled .Values.commitLog.persistence.enabled -}}
 type: Recreate
 {{- else -}}
 type: RollingUpdate

@@ -81,6 +81,7 @@
 {{- end -}}
 {{- end -}}
 {{- include "httpserver.validatePhonebook" . -}}
+{{- include "httpserver.validateLog" . -}}
 {{- if and (eq (toString .Values.strategy.maxSurge) "0") (eq (toString .Values.strategy.maxUnavailable) "0") -}}
 {{- fail "strategy.maxSurge and strategy.maxUnavailable must not both be 0: no pod could ever be replaced" -}}
 {{- end -}}
