@@ -8,9 +8,10 @@ from the environment or from a file.
 import inspect
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -32,7 +33,10 @@ __all__ = [
     "read_address",
     "read_header",
     "trace",
+    "with_options",
 ]
+
+T = TypeVar("T")
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
@@ -148,17 +152,39 @@ def calls(command: Callable[..., None]) -> Callable[..., None]:
     A service that refuses, or does not answer, is told on standard error, and gives the
     exit code.
     """
-    ours = inspect.signature(_ask).parameters
+
+    def around(ask: "Ask") -> AbstractContextManager[None]:
+        from service.cli.failing import failures
+
+        return failures(ask.url)
+
+    return with_options(command, "ask", _ask, around)
+
+
+def with_options(
+    command: Callable[..., None],
+    name: str,
+    options: Callable[..., T],
+    around: Callable[[T], AbstractContextManager[None]],
+) -> Callable[..., None]:
+    """
+    Return *command* with the options of another function.
+
+    Args:
+        command: Takes what they come to as its argument *name*.
+        name: Of the argument.
+        options: Its parameters are the options; returns what they come to.
+        around: Gives the block that the command runs in.
+    """
+    ours = inspect.signature(options).parameters
     theirs = inspect.signature(command).parameters
-    kept = [each for name, each in theirs.items() if name != "ask"]
+    kept = [parameter for each, parameter in theirs.items() if each != name]
 
     @wraps(command)
     def called(*args: Any, **kwargs: Any) -> None:
-        from service.cli.failing import failures
-
-        ask = _ask(**{name: kwargs.pop(name) for name in ours})
-        with failures(ask.url):
-            command(*args, ask=ask, **kwargs)
+        made = options(**{each: kwargs.pop(each) for each in ours})
+        with around(made):
+            command(*args, **{name: made}, **kwargs)
 
     signature = inspect.Signature([*kept, *ours.values()])
     called.__signature__ = signature  # type: ignore[attr-defined]  # Python's own name

@@ -5,19 +5,23 @@ Exit codes are those of all commands that call a service: 1 it refused, 2 wrong 
 no answer.
 """
 
-import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service.cli.output import complain
-from service.cli.remote import CaOption, TokenFileOption, credential, trace
+from service.cli.remote import (
+    CaOption,
+    TokenFileOption,
+    credential,
+    trace,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from service.commitlog.errors import CommitLogError
@@ -161,20 +165,7 @@ def calls_log(command: Callable[..., None]) -> Callable[..., None]:
     A service that refuses, or does not answer, is told on standard error, and gives the
     exit code.
     """
-    ours = inspect.signature(_server).parameters
-    theirs = inspect.signature(command).parameters
-    kept = [each for name, each in theirs.items() if name != "server"]
-
-    @wraps(command)
-    def called(*args: Any, **kwargs: Any) -> None:
-        server = _server(**{name: kwargs.pop(name) for name in ours})
-        with _failures(server):
-            command(*args, server=server, **kwargs)
-
-    signature = inspect.Signature([*kept, *ours.values()])
-    called.__signature__ = signature  # type: ignore[attr-defined]  # Python's own name
-    called.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}  # fmt: skip  # noqa: E501 - one mapping
-    return called
+    return with_options(command, "server", _server, _failures)
 
 
 @contextmanager
