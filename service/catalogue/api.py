@@ -32,8 +32,8 @@ _problems = problems(
     {
         400: "A header can't be read.",
         404: "Nothing is there.",
-        409: "There is no room for more, or the first request with this idempotency key "
-        "is under way.",
+        409: "There is no room for more, or the first request with this key is under "
+        "way.",
         412: "The version is another.",
         415: "The body is no JSON.",
         422: "The values are wrong, or the idempotency key belongs to another request.",
