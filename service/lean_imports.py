@@ -8,6 +8,7 @@ All of that stands here; the modules that are imported need not know of it.
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -71,7 +72,10 @@ def _hidden(*names: str) -> Iterator[None]:
 @contextmanager
 def _models_built_late() -> Iterator[None]:
     from pydantic import BaseModel
+    from pydantic.warnings import UnsupportedFieldAttributeWarning
 
+    # FastAPI ignores it where it defines its fields; here they are built after that
+    warnings.simplefilter("ignore", UnsupportedFieldAttributeWarning)
     usual = BaseModel.model_config
     BaseModel.model_config = {**usual, "defer_build": True}
     try:

@@ -42,7 +42,8 @@ _FLAGS = {"?1": True, "?0": False}
 
 def completes(ctx: RequestContext) -> bool | None:
     """Whether the request's content is the last; None when it says nothing of it."""
-    return _FLAGS.get(ctx.headers.get("upload-complete", "").strip())
+    item, _, _parameters = ctx.headers.get("upload-complete", "").partition(";")
+    return _FLAGS.get(item.strip())
 
 
 def offset_of(ctx: RequestContext) -> int:

@@ -62,6 +62,8 @@ async def csv_records(lines: AsyncIterator[str]) -> AsyncIterator[Record]:
     number = 0
     async for begin, text in csv_texts(lines):
         number = begin
+        if not text:
+            continue
         try:
             cells = next(csv.reader([text], strict=True), [])
         except csv.Error:

@@ -67,6 +67,14 @@ def test_upload_that_is_cut_goes_on_where_it_was(service, upload):
     assert parts(service) == []
 
 
+def test_parameters_make_no_upload_complete(upload):
+    """A structured field may have some (RFC 9651): what is said stays said."""
+    begun = upload.begin("f.bin", size=HALF, upload_complete="?0;now")
+
+    assert (begun.status_code, begun.headers["upload-complete"]) == (201, "?0")
+    assert got(upload, "f.bin").status_code == 404
+
+
 def test_upload_in_parts_is_whole_at_its_end(upload):
     """Nothing is visible before the last part; each tells the offset behind it."""
     begun = upload.begin("parts.bin", upload_length=str(len(CONTENT)))

@@ -89,6 +89,13 @@ def test_taken_number_is_409(client):
     assert again.headers["content-type"] == "application/problem+json"
 
 
+def test_first_contact_warns_of_nothing(tmp_path):
+    """What libraries think of models that are built late is no matter of the log."""
+    with serving(**settings(tmp_path)) as service:
+        assert httpx.post(service.url + CONTACTS, json=ANN).status_code == 201
+    assert not [line for line in service.log if line["level"] != "info"]
+
+
 def test_same_idempotency_key_adds_once(client):
     """The second answer is the first one, marked."""
     key = {"Idempotency-Key": '"one"'}
