@@ -58,7 +58,8 @@ def answered() -> Iterator[None]:
 
 def problem_of(error: errors.FileError) -> RequestError:
     """Return the answer that a store's error comes to."""
-    status, detail, headers = _ANSWERS[type(error)]
+    kind = next(each for each in type(error).__mro__ if each in _ANSWERS)
+    status, detail, headers = _ANSWERS[kind]
     return RequestError(detail.format(error=error), status=status, headers=headers)
 
 

@@ -208,7 +208,7 @@ def test_store_that_is_away_at_the_start_makes_it_unready(tmp_path):
 
 def test_large_files_take_no_memory(client, service):
     """Up and down in parts: what the process holds does not grow with the file."""
-    size = 150_000_000
+    size = 100_000_000
 
     def body():
         for _ in range(size // 1_000_000):
@@ -226,7 +226,7 @@ def test_large_files_take_no_memory(client, service):
         came = sum(len(chunk) for chunk in answer.iter_bytes())
 
     assert came == size
-    assert max(up, resident()) - before < 60_000_000
+    assert max(up, resident()) - before < 50_000_000
 
 
 def test_wrong_settings_are_told_at_the_start(tmp_path):

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from service.files.answers import problem_of
 from service.files.conditions import Condition
 from service.files.errors import (
     DigestMismatch,
@@ -396,6 +397,23 @@ async def test_parts_of_a_killed_process_are_swept_when_they_are_old(bucket, ser
     assert await sweep(bucket, age=-60) == 1
     assert server.parts_left() == []
     await upload.abort()  # nothing to do is no error
+
+
+@pytest.mark.parametrize("rest", [b"another part", b""], ids=["part", "end"])
+async def test_upload_whose_parts_somebody_removed_may_be_tried_again(
+    store, bucket, rest
+):
+    """A 503 and nothing half there, whichever request finds the parts gone."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield BIG[: 2 * PART]
+        assert await sweep(bucket, age=-60) == 1
+        yield rest
+
+    with pytest.raises(StoreUnavailable) as refused:
+        await store.put("f", body())
+    assert problem_of(refused.value).status == 503
+    assert await listed(store, "", 10) == []
 
 
 async def test_upload_whose_answer_was_lost_is_known_again(bucket):
