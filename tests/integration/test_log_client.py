@@ -18,6 +18,7 @@ from service.commitlog.errors import (
 from service.log_api.errors import CallRefused, Reason
 from service.log_client.client import LogClient
 from service.log_client.options import ChannelOptions
+from service.resilience.retry import RetryBudget
 from tests.support.log_service import PORT, serving_log
 from tests.support.process import LIMIT
 
@@ -65,7 +66,7 @@ class Restarted:
 async def collect(batches, count):
     """The first *count* records."""
     found = []
-    async with asyncio.timeout(LIMIT), contextlib.aclosing(batches):
+    async with asyncio.timeout(4 * LIMIT), contextlib.aclosing(batches):
         async for batch in batches:
             found += batch
             if len(found) >= count:
@@ -157,22 +158,38 @@ async def test_no_more_is_taken_than_the_window_has_room_for():
     assert next(taken) == 0, "nothing is taken without a connection"
 
 
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM], ids=str)
-async def test_follower_misses_nothing_and_gets_nothing_twice(tmp_path, ending):
-    """Three times the service ends, killed or drained, while it is followed."""
+KILL, DRAIN = signal.SIGKILL, signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    "endings",
+    [
+        pytest.param([KILL, DRAIN], id="killed and drained"),
+        pytest.param(
+            [KILL, KILL, KILL, DRAIN, DRAIN, DRAIN],
+            id="three times each",
+            marks=pytest.mark.soak,
+        ),
+    ],
+)
+async def test_follower_misses_nothing_and_gets_nothing_twice(tmp_path, endings):
+    """The service ends again and again, killed or drained, while it is followed."""
+    count = 20 * (len(endings) + 1)
+    values = iter([b"%d" % n for n in range(count)])
     async with Restarted(tmp_path / "log") as restarted:
-        async with LogClient(restarted.address) as log:
-            following = asyncio.create_task(collect(log.follow(0), 80))
-            for turn in range(4):
-                for n in range(20):
-                    await log.produce([Record(b"%d" % (turn * 20 + n))])
-                if turn < 3:
+        patient = {"deadline": LIMIT, "attempts": 50, "budget": RetryBudget(burst=300)}
+        async with LogClient(restarted.address, **patient) as log:
+            following = asyncio.create_task(collect(log.follow(0), count))
+            for ending in [*endings, None]:
+                for value in itertools.islice(values, 20):
+                    await log.produce([Record(value)])
+                if ending is not None:
                     await restarted.end(ending)
                     await restarted.start()
             found = await following
 
-    assert [each.offset for each in found] == list(range(80))
-    assert [each.value for each in found] == [b"%d" % n for n in range(80)]
+    assert [each.offset for each in found] == list(range(count))
+    assert [each.value for each in found] == [b"%d" % n for n in range(count)]
 
 
 async def test_streaming_producer_goes_on_after_a_drain(tmp_path):
