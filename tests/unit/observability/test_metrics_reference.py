@@ -51,6 +51,7 @@ def exported():
     served.ended("log.v1.LogService/Produce", "OK", 0.1, stream=False)
     served.in_flight.labels("log.v1.LogService/Produce")
     served.loaded({"server": 1.0})
+    served.refused("offset_out_of_range")
     names = ("next", "lowest", "bytes", "segments", "refused", "torn", "unreachable")
     served.follow("records", dict.fromkeys(names, lambda: 0.0))
     calls = service.client.get().metrics
