@@ -16,12 +16,13 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import ProgrammingError
-from sqlalchemy import event
+from sqlalchemy import Engine, QueuePool, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from service.phonebook.asking import Asker, InLoop, InThreads
 from service.phonebook.store import StoreUnavailable
 from service.settings import PhonebookSettings, PostgresqlSettings
 
@@ -59,7 +60,9 @@ class Database:
 
     Attributes:
         writers: For what changes contacts.
-        readers: For the rest; the same as *writers* where that makes no difference.
+        readers: For reading more than a question's answer; the same as *writers*
+            where that makes no difference.
+        asker: For single questions.
         checker: For asking whether the database answers, and for nothing else.
         is_single_writer: Whether writers wait for each other, one transaction at a
             time.
@@ -67,11 +70,13 @@ class Database:
 
     writers: AsyncEngine
     readers: AsyncEngine
+    asker: Asker
     checker: AsyncEngine
     is_single_writer: bool
 
     async def close(self) -> None:
         """Close every connection."""
+        await self.asker.close()
         for engine in (self.checker, self.readers, self.writers):
             await engine.dispose()
 
@@ -80,7 +85,8 @@ class Database:
         pools: list[Any] = [self.writers.pool]
         if self.readers is not self.writers:
             pools.append(self.readers.pool)
-        return sum(pool.checkedout() for pool in pools)
+        at_work: int = sum(pool.checkedout() for pool in pools)
+        return at_work + self.asker.in_use()
 
 
 def database(settings: Callable[[], PhonebookSettings]) -> Database:
@@ -98,12 +104,31 @@ def sqlite(path: str) -> Database:
     writers = create_async_engine(url, pool_size=1, max_overflow=0, **wait)
     readers = create_async_engine(url, pool_size=_READERS, max_overflow=0, **wait)
     checker = create_async_engine(url, pool_size=1, max_overflow=0, **wait)
-    _prepare(writers, begin="BEGIN IMMEDIATE", pragmas=("journal_mode=WAL",))
-    for engine in (readers, checker):
-        _prepare(engine, begin="BEGIN", pragmas=())
-    return Database(
-        writers=writers, readers=readers, checker=checker, is_single_writer=True
+    _prepare(
+        writers.sync_engine, begin="BEGIN IMMEDIATE", pragmas=("journal_mode=WAL",)
     )
+    for engine in (readers, checker):
+        _prepare(engine.sync_engine, begin="BEGIN", pragmas=())
+    return Database(
+        writers=writers,
+        readers=readers,
+        asker=InThreads(_sqlite_asker(path), number=_READERS),
+        checker=checker,
+        is_single_writer=True,
+    )
+
+
+def _sqlite_asker(path: str) -> Engine:
+    """Return connections for single questions, which need no transaction."""
+    engine = create_engine(
+        URL.create("sqlite", database=path),
+        poolclass=QueuePool,
+        pool_size=_READERS,
+        max_overflow=0,
+        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+    )
+    _prepare(engine, begin=None, pragmas=())
+    return engine
 
 
 def postgresql(settings: Callable[[], PostgresqlSettings]) -> Database:
@@ -117,6 +142,7 @@ def postgresql(settings: Callable[[], PostgresqlSettings]) -> Database:
     return Database(
         writers=pooled,
         readers=pooled,
+        asker=InLoop(pooled),
         checker=_engine(settings, size=1),
         is_single_writer=False,
     )
@@ -240,10 +266,10 @@ def _parsed(url: str) -> dict[str, Any]:
         raise StoreUnavailable(reason, again=False) from None
 
 
-def _prepare(engine: AsyncEngine, *, begin: str, pragmas: tuple[str, ...]) -> None:
+def _prepare(engine: Engine, *, begin: str | None, pragmas: tuple[str, ...]) -> None:
     """Make SQLite's transactions ours: the driver would begin them late, and some."""
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         try:
@@ -255,6 +281,9 @@ def _prepare(engine: AsyncEngine, *, begin: str, pragmas: tuple[str, ...]) -> No
             connection.close()
             raise
 
-    @event.listens_for(engine.sync_engine, "begin")
+    if begin is None:
+        return
+
+    @event.listens_for(engine, "begin")
     def began(connection: Any) -> None:
         connection.exec_driver_sql(begin)

@@ -15,12 +15,13 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
+    Mapping,
     Sequence,
 )
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, delete, func, select
+from sqlalchemy import Executable, Table, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -90,11 +91,10 @@ class SqlStore:
 
     async def find(self, query: Query) -> Page:
         """Return a page of contacts."""
-        statement, width = page_of(query)
+        statement, values, width = page_of(query)
 
         async def work() -> Page:
-            async with self._reading() as connection:
-                rows = (await connection.execute(statement)).all()
+            rows = await self._rows(statement, values)
             contacts = tuple(from_row(row) for row in rows[: query.limit])
             more = len(rows) > query.limit
             return Page(contacts, tuple(rows[query.limit - 1][-width:]) if more else ())
@@ -103,10 +103,13 @@ class SqlStore:
 
     async def get(self, contact_id: str) -> Contact:
         """Return a contact."""
+        statement = select(CONTACTS).where(CONTACTS.c.id == contact_id)
 
         async def work() -> Contact:
-            async with self._reading() as connection:
-                return await _existing(connection, contact_id)
+            rows = await self._rows(statement)
+            if not rows:
+                raise NotFound
+            return from_row(rows[0])
 
         return await self._done(work)
 
@@ -157,8 +160,7 @@ class SqlStore:
         statement = select(CONTACTS.c.number).where(CONTACTS.c.number.in_(numbers))
 
         async def work() -> set[str]:
-            async with self._reading() as connection:
-                return {*(await connection.scalars(statement))}
+            return {row.number for row in await self._rows(statement)}
 
         return await self._done(work)
 
@@ -214,9 +216,8 @@ class SqlStore:
         """Return how many contacts there are."""
 
         async def work() -> int:
-            async with self._reading() as connection:
-                statement = select(func.count()).select_from(CONTACTS)
-                return int(await connection.scalar(statement) or 0)
+            ((count,),) = await self._rows(select(func.count()).select_from(CONTACTS))
+            return int(count)
 
         return await self._done(work)
 
@@ -269,8 +270,11 @@ class SqlStore:
         if not task.cancelled():
             task.exception()  # heard, so that nobody is told that it was not
 
-    def _reading(self) -> Any:
-        return _transaction(self._database.readers)
+    async def _rows(
+        self, statement: Executable, values: Mapping[str, Any] | None = None
+    ) -> Sequence[Any]:
+        with translated():
+            return await self._database.asker.rows(statement, values or {})
 
     def _writing(self) -> Any:
         return _transaction(self._database.writers)

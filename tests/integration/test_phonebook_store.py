@@ -275,24 +275,38 @@ async def test_numbers_are_found_by_their_beginning(store):
     assert first_names(await pages(store, 1, **both)) == ["N1", "N2"]
 
 
+async def plan_of(store: SqlStore, query: Query) -> str:
+    """How the database would answer, once it knows its tables."""
+    statement, values, _ = page_of(query)
+    engine = store._database.writers
+    explain = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN"}
+    how = {"dialect": engine.dialect, "compile_kwargs": {"literal_binds": True}}
+    compiled = statement.params(values).compile(**how)
+    question = f"{explain[engine.dialect.name]} {compiled}"
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("ANALYZE")
+        return str((await connection.exec_driver_sql(question)).all())
+
+
 async def test_broad_search_reads_its_page_alone(store):
     """Neither database sorts what it finds: the index gives the order."""
     for begin in range(0, 4000, 500):
         await store.add_all([person(begin + n, f"A{n}") for n in range(500)])
-    statement, _ = page_of(Query(terms=("a",), limit=20))
-    engine = store._database.writers
-    explain = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN"}
-    how = {"dialect": engine.dialect, "compile_kwargs": {"literal_binds": True}}
-    question = f"{explain[engine.dialect.name]} {statement.compile(**how)}"
-    async with engine.begin() as connection:
-        await connection.exec_driver_sql("ANALYZE")
-        plan = str((await connection.exec_driver_sql(question)).all())
+    plan = await plan_of(store, Query(terms=("a",), limit=20))
 
     assert "contact_words" in plan
     assert "Sort" not in plan
     assert "LAST 2 TERMS" not in plan
     assert "SCAN contacts" not in plan
     assert "Seq Scan" not in plan
+    for query in (
+        Query(number=number(2000)),
+        Query(number=number(2000)[:-2], is_prefix=True, limit=20),
+    ):
+        plan = await plan_of(store, query)
+        assert "contacts_number" in plan
+        assert "SCAN contacts" not in plan
+        assert "Seq Scan" not in plan
 
 
 async def test_longest_names_of_expanding_letters_are_kept(store):
