@@ -24,7 +24,7 @@ from service.settings import LogSettings
 __all__ = ["adapt", "configure", "get_logger", "line_handler", "set_levels"]
 
 _QUIET = {
-    "alembic.runtime.plugins": "WARNING",
+    "alembic": "WARNING",
     "httpx2": "WARNING",
     "python_multipart": "ERROR",
     "uvicorn.access": "WARNING",
