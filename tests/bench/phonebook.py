@@ -87,7 +87,7 @@ def _measure(contestant: Contestant, size: int, seeds: Iterator[int]) -> Round:
             load = partial(
                 wrk.load, server.port, PATH, connections=CONNECTIONS, script=script
             )
-            if kind != "insert":
+            if not measured:  # it warms up once
                 load(seconds=1)
             before = server.cpu()
             report = load(seconds=max(1, seconds(SECONDS) // 2))
