@@ -18,7 +18,7 @@ def node_volume(ns: Namespace, *, image: str, user: int = 10001) -> Iterator[str
 
     Args:
         ns: Where the claim will be; it has to be there, and let in pods of root.
-        image: Has Python; makes the folder the user's, and takes it away at the end.
+        image: Has Python; makes the folder the user's, and empties it at the end.
         user: Who writes to the volume.
     """
     name = f"httpserver-e2e-{secrets.token_hex(4)}"
