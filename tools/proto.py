@@ -34,7 +34,18 @@ def render() -> dict[Path, str]:
     with tempfile.TemporaryDirectory() as folder:
         out = [f"--{each}_out={folder}" for each in _PLUGINS]
         sources = [f"{_PACKAGE}/log.proto"]
-        arguments = ["protoc", f"-I{_PACKAGE}={_ROOT / 'proto/log/v1'}", *out, *sources]
+        plugins = [
+            f"--plugin=protoc-gen-{each}={Path(sys.executable).parent}/protoc-gen-{each}"
+            for each in _PLUGINS
+            if each.startswith("mypy")
+        ]  # found beside this Python, also where its folder is not on PATH
+        arguments = [
+            "protoc",
+            *plugins,
+            f"-I{_PACKAGE}={_ROOT / 'proto/log/v1'}",
+            *out,
+            *sources,
+        ]
         if protoc.main([*arguments, f"-I{files('grpc_tools') / '_proto'}"]):
             raise RuntimeError("the compiler failed")
         found = sorted((Path(folder) / _PACKAGE).iterdir())

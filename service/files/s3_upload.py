@@ -13,9 +13,11 @@ conditional writes
 import asyncio
 import secrets
 import time
+from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from service.files.conditions import ANY_VERSION, Condition
 from service.files.digests import Digests
@@ -108,6 +110,7 @@ class ObjectUpload:
                     Bucket=self._bucket.name,
                     Key=self._key,
                     Body=body,
+                    ChecksumCRC32=_crc32(body),
                     Metadata=metadata(self._id, digests),
                     **guard,  # type: ignore[arg-type] # of strings alone
                 )
@@ -136,6 +139,7 @@ class ObjectUpload:
                 UploadId=self._multipart,
                 PartNumber=number,
                 Body=body,
+                ChecksumCRC32=_crc32(body),
             )
         part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer["ETag"]}
         if "ChecksumCRC32" in answer:  # older stores have none
@@ -220,3 +224,13 @@ class ObjectUpload:
 
 Land = tuple[FileInfo, Version | None]
 """The version that is there now, and the one that it replaced."""
+
+
+def _crc32(body: bytes) -> str:
+    """
+    Return the checksum for a header of the request.
+
+    Without it the client sends one behind the body when the connection has TLS, in
+    chunks that stores other than Amazon's read wrongly now and then.
+    """
+    return b64encode(crc32(body).to_bytes(4, "big")).decode()

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -579,7 +580,16 @@ def test_killed_while_it_writes_nothing_is_visible(tmp_path):
 def test_root_that_is_no_directory_stops_the_start(tmp_path):
     """The process says which setting is wrong and ends with 1."""
     (tmp_path / "file").write_text("")
-    command = ["python", "-m", "service", "serve", "--port", "0", "--admin-port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "service",
+        "serve",
+        "--port",
+        "0",
+        "--admin-port",
+        "0",
+    ]
     command += ["--set", "files.enabled=true", "--set", f"files.root={tmp_path}/file"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
 

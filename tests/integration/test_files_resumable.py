@@ -73,6 +73,7 @@ def test_parameters_make_no_upload_complete(upload):
 
     assert (begun.status_code, begun.headers["upload-complete"]) == (201, "?0")
     assert got(upload, "f.bin").status_code == 404
+    assert httpx.delete(upload.url).status_code == 204
 
 
 def test_upload_in_parts_is_whole_at_its_end(upload):

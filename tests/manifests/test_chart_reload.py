@@ -32,6 +32,8 @@ OTHERS = {
     "fan_out.backends": ["http://other:8080/fan-out"],
     "fan_out.max_hops": 4,
     "files.max_stopped_uploads": 10,
+    "files.s3.endpoint": "https://s3.example.com",
+    "files.s3.prefix": "httpserver/",
     "files.stopped_upload_ttl": 60,
     "flags.flagd": "flagd:8015",
     "metrics.push.otlp.endpoint": "http://other:4317",

@@ -1,8 +1,10 @@
 """Files on the local disk: what only a disk can do to them."""
 
 import asyncio
+import contextlib
 import os
 import resource
+import shutil
 import signal
 import threading
 
@@ -57,9 +59,14 @@ async def test_directory_that_becomes_a_link_leads_nowhere(store, tmp_path):
     def swap() -> None:
         while not stop.is_set():
             (root / "d").rename(root / "real")
-            (root / "d").symlink_to(outside)
-            (root / "d").unlink()
-            (root / "real").rename(root / "d")
+            # an upload may make a directory of this name at any moment in between
+            with contextlib.suppress(FileExistsError, IsADirectoryError):
+                (root / "d").symlink_to(outside)
+                (root / "d").unlink()
+            while (root / "real").exists():
+                shutil.rmtree(root / "d", ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    (root / "real").rename(root / "d")
 
     swapping = threading.Thread(target=swap)
     swapping.start()
