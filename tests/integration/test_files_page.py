@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.browser import (
     CHROMIUM,
+    DESK,
+    PHONE,
     assert_accessible,
     launched,
     opening,
@@ -23,8 +25,6 @@ pytestmark = [
 ]
 
 expect = playwright.expect
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
-DESK = {"viewport": {"width": 1280, "height": 800}}
 EVIL = "<img src=x onerror=alert(1)> & 'a:b'.txt"
 FILES = {
     "2026/sub/deep.txt": b"deep",

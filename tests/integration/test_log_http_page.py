@@ -6,12 +6,19 @@ import re
 import httpx2 as httpx
 import pytest
 
-from tests.support.browser import CHROMIUM, launched, visiting
+from tests.support.browser import (
+    CHROMIUM,
+    DESK,
+    PHONE,
+    assert_accessible,
+    launched,
+    visiting,
+)
 from tests.support.log_http import RECORDS, body, produce
 from tests.support.log_service import serving_log
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
 
 pytestmark = [
     pytest.mark.browser,
@@ -19,8 +26,6 @@ pytestmark = [
 ]
 
 expect = playwright.expect
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
-DESK = {"viewport": {"width": 1280, "height": 800}}
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 TOKEN = "t" * 16
 
@@ -70,14 +75,6 @@ def values(page):
 def store(service, *sent, stream="records"):
     path = f"{service.url}/log/streams/{stream}/records"
     assert httpx.post(path, json={"records": list(sent)}).status_code == 201
-
-
-def assert_accessible(page):
-    found = axe.Axe().run(page).response["violations"]
-    told = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
-    assert told == []
-    width = page.viewport_size["width"]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.browser import (
     CHROMIUM,
+    DESK,
+    PHONE,
     assert_accessible,
     launched,
     opening,
@@ -23,8 +25,6 @@ pytestmark = [
 
 expect = playwright.expect
 CONTACTS = "/api/v1/contacts"
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
-DESK = {"viewport": {"width": 1280, "height": 800}}
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 PEOPLE = [
     ("Ann", "Müller", "+4930901820", "A note"),

@@ -9,6 +9,8 @@ import pytest
 
 __all__ = [
     "CHROMIUM",
+    "DESK",
+    "PHONE",
     "Visit",
     "assert_accessible",
     "launched",
@@ -17,6 +19,8 @@ __all__ = [
 ]
 
 CHROMIUM = shutil.which("chromium")
+DESK = {"viewport": {"width": 1280, "height": 800}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 
 FLAGS = [
     "--headless",
