@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import signal
 import socket
 import subprocess
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.chart import need_tool
+from tests.support.programs import Killable
 
 __all__ = ["NatsServer", "nats_cluster", "nats_server"]
 
@@ -31,7 +31,7 @@ cluster {{ name: log, listen: 127.0.0.1:{own}, routes: [{routes}], pool_size: 1 
 """
 
 
-class NatsServer:
+class NatsServer(Killable):
     """
     A server on free ports of 127.0.0.1, with a store of its own.
 
@@ -45,7 +45,6 @@ class NatsServer:
         self.url = f"nats://127.0.0.1:{ports[0]}"
         self._folder, self._config = folder, folder / f"{name}.conf"
         self._config.write_text(config)
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it; `ready` tells when it answers."""
@@ -55,24 +54,6 @@ class NatsServer:
                 stdout=log,
                 stderr=log,
             )
-
-    def kill(self) -> None:
-        """End it at once, as a crash does."""
-        self._signal(signal.SIGKILL)
-
-    def pause(self) -> None:
-        """Stop it without closing anything, as a machine that hangs."""
-        assert self._process
-        self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        assert self._process
-        self._process.send_signal(signal.SIGCONT)
-
-    def stop(self) -> None:
-        """End it in order."""
-        self._signal(signal.SIGTERM)
 
     def ready(self) -> bool:
         """Return whether it is healthy: JetStream is up and has caught up."""
@@ -104,13 +85,6 @@ class NatsServer:
         with urllib.request.urlopen(url, timeout=2) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
-            self._process.send_signal(number)
-            self._process.wait()
-            self._process = None
 
 
 @contextlib.contextmanager

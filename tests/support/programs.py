@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2
 
-__all__ = ["free_port", "free_ports", "gets", "program"]
+__all__ = ["Killable", "free_port", "free_ports", "gets", "program"]
 
 
 def free_port() -> int:
@@ -80,3 +80,34 @@ def _await(
         time.sleep(0.1)
     said = log.read_text(errors="replace")[-3000:]
     raise AssertionError(f"{process.args!r} did not get ready: {said}")
+
+
+class Killable:
+    """A program that a test kills, lets hang and starts again; see its `start`."""
+
+    _process: subprocess.Popen[bytes] | None = None
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Let it hang with its connections open, as a machine does."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it in order."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(number)
+            self._process.wait()
+            self._process = None

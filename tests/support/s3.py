@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import time
@@ -16,6 +15,7 @@ from service.files.s3_store import S3Store
 from service.settings import S3Settings
 from tests.support.chart import need_tool
 from tests.support.files import MANY
+from tests.support.programs import Killable, free_port
 
 __all__ = ["ACCESS_KEY", "SECRET", "S3Server", "s3_server", "s3_store"]
 
@@ -25,7 +25,7 @@ LIMIT = 20.0
 """Seconds that it may take to start."""
 
 
-class S3Server:
+class S3Server(Killable):
     """
     A server on a free port of 127.0.0.1, with an empty bucket `files`.
 
@@ -52,13 +52,10 @@ class S3Server:
         self._old = folder / "old" if versions else None
         if self._old is not None:
             self._old.mkdir()
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self._port: int = found.getsockname()[1]
+        self._port = free_port()
         cert, key = map(str, tls or ("", ""))
         self._tls = ["--cert", cert, "--key", key] if tls else []
         self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._port}"
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -76,20 +73,6 @@ class S3Server:
         while not self._answers():
             assert time.monotonic() < end, self._log.read_text()
             time.sleep(0.05)
-
-    def kill(self) -> None:
-        """End it at once, as a crash does."""
-        self._end(signal.SIGKILL)
-
-    def pause(self) -> None:
-        """Let it hang, with its connections open."""
-        assert self._process
-        self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        assert self._process
-        self._process.send_signal(signal.SIGCONT)
 
     def settings(self, **others: object) -> S3Settings:
         """Return the settings of a client."""
@@ -116,13 +99,6 @@ class S3Server:
             asking.connect(("127.0.0.1", self._port))
             return True
         return False
-
-    def _end(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
-            self._process.send_signal(number)
-            self._process.wait()
-            self._process = None
 
 
 @contextlib.contextmanager
