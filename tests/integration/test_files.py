@@ -1,8 +1,6 @@
 """The file server through the real process: what goes in comes out, or nothing does."""
 
-import base64
 import contextlib
-import hashlib
 import os
 import shutil
 import signal
@@ -15,22 +13,12 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from tests.support.files import left_behind
+from tests.support.files import left_behind, settings, sha256
 from tests.support.process import serving
 from tests.support.raw_http import RawConnection, get
 from tests.support.waiting import until
 
 CONTENT = bytes(range(256)) * 400
-
-
-def sha256(content: bytes) -> str:
-    """The value of a digest field."""
-    return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
-
-
-def settings(root, **others) -> dict[str, object]:
-    named = {f"files__{name}": value for name, value in others.items()}
-    return {"files__enabled": True, "files__root": root, **named}
 
 
 @pytest.fixture(scope="module")

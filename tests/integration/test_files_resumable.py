@@ -1,14 +1,12 @@
 """Uploads that go on after a cut, a restart and a mistake, through the real process."""
 
-import base64
-import hashlib
 import os
 import signal
 
 import httpx2 as httpx
 import pytest
 
-from tests.support.files import left_behind
+from tests.support.files import left_behind, settings, sha256
 from tests.support.process import serving
 from tests.support.resumable import PARTIAL, ResumableUpload
 from tests.support.waiting import until
@@ -16,11 +14,6 @@ from tests.support.waiting import until
 CONTENT = os.urandom(3_000_000)
 HALF = 1_500_000
 TYPES = "https://iana.org/assignments/http-problem-types#"
-
-
-def settings(root, **others) -> dict[str, object]:
-    named = {f"files__{name}": value for name, value in others.items()}
-    return {"files__enabled": True, "files__root": root, **named}
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +27,6 @@ def service(tmp_path_factory):
 @pytest.fixture
 def upload(service):
     return ResumableUpload(service.url, CONTENT)
-
-
-def digest(content: bytes) -> str:
-    return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
 
 
 def got(upload, path: str) -> httpx.Response:
@@ -96,7 +85,7 @@ def test_upload_survives_a_killed_service(tmp_path):
     """What was acknowledged is there after kill -9; only the rest is sent."""
     with serving(**settings(tmp_path)) as service:
         upload = ResumableUpload(service.url, CONTENT)
-        upload.begin("f.bin", size=HALF, repr_digest=digest(CONTENT))
+        upload.begin("f.bin", size=HALF, repr_digest=sha256(CONTENT))
         with upload.append_and_hold(HALF, size=700_000):
             service.signal(signal.SIGKILL)
             service.await_exit()
@@ -109,7 +98,7 @@ def test_upload_survives_a_killed_service(tmp_path):
         assert not complete
         assert moved.resume().status_code == 201
         assert got(moved, "f.bin").content == CONTENT
-        assert got(moved, "f.bin").headers["repr-digest"] == digest(CONTENT)
+        assert got(moved, "f.bin").headers["repr-digest"] == sha256(CONTENT)
 
 
 def test_upload_of_a_stopped_service_goes_on_with_the_next(tmp_path):
@@ -177,7 +166,7 @@ def test_lengths_that_disagree_are_refused(upload):
 
 def test_digest_of_the_whole_is_verified_at_the_end(service, upload):
     """Another content than was announced: 400, and nothing is kept."""
-    upload.begin("f4", size=HALF, repr_digest=digest(b"other"))
+    upload.begin("f4", size=HALF, repr_digest=sha256(b"other"))
     answer = upload.append(HALF)
 
     assert answer.status_code == 400
@@ -189,11 +178,11 @@ def test_digest_of_the_whole_is_verified_at_the_end(service, upload):
 def test_part_with_another_digest_is_not_kept(upload):
     """The offset is the one before it, and the right part is taken."""
     upload.begin("f5", size=HALF)
-    wrong = upload.append(HALF, HALF + 1000, content_digest=digest(b"other"))
+    wrong = upload.append(HALF, HALF + 1000, content_digest=sha256(b"other"))
 
     assert wrong.status_code == 400
     assert upload.state() == (HALF, False)
-    right = upload.append(HALF, content_digest=digest(CONTENT[HALF:]))
+    right = upload.append(HALF, content_digest=sha256(CONTENT[HALF:]))
     assert right.status_code == 201
     assert got(upload, "f5").content == CONTENT
 

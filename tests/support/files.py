@@ -1,6 +1,8 @@
 """Stores of files for tests, and what is often done with them."""
 
+import base64
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,9 +10,29 @@ from service.files.local_store import Limits, LocalStore
 from service.files.store import FileStore
 from service.files.threads import Threads
 
-__all__ = ["MANY", "left_behind", "local_store", "read", "stored_text", "text"]
+__all__ = [
+    "MANY",
+    "left_behind",
+    "local_store",
+    "read",
+    "settings",
+    "sha256",
+    "stored_text",
+    "text",
+]
 
 MANY = Limits(file_bytes=1 << 62)
+
+
+def settings(root: Path, **others: object) -> dict[str, object]:
+    """Those of a service that has its files below *root*, and *others* of `files`."""
+    named = {f"files__{name}": value for name, value in others.items()}
+    return {"files__enabled": True, "files__root": root, **named}
+
+
+def sha256(content: bytes) -> str:
+    """The value of a digest field."""
+    return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
 
 
 async def text(*pieces: bytes) -> AsyncIterator[bytes]:
