@@ -7,7 +7,9 @@ A commit log: records in the order they came, kept until retention takes them.
     segment       consecutive records: a store with its index
     mark          how far the log is known to be on disk
     recovery      what a start checks, cuts and refuses
-    log           segments as one log: roll, retention, reading
+    segments      the list of them: reading, while some are added and dropped
+    syncing       when to sync, and the mark that says so
+    log           segments as one log: commit, roll, retention
     group_commit  the log behind an event loop: one fdatasync for all that wait
     inspection    verify, dump and repair for `httpserver log`
     memory        the same without a disk

@@ -4,7 +4,7 @@ What a commit log raises.
     CommitLogError             any of the below
     ├── OffsetOutOfRange       no record has this offset: not yet, or no longer
     ├── RecordTooLarge         a record or batch over the limit of the policy
-    ├── LogBusy                too much waits to be written; try again
+    ├── LogBusy                too much waits, or too many files are open; try again
     │   └── LogUnreachable     no server of the log answers; try again
     ├── LogFull                no space: nothing of the append is stored; try again
     ├── WritesRefused          a failure left doubt about the disk: restart
@@ -12,11 +12,15 @@ What a commit log raises.
     ├── LogClosed              the log was closed
     ├── LogLocked              another process writes to the directory
     └── LogDamaged             bytes that were on disk are not what they were
+        └── OtherVersion       of a program that writes another format
+
+and BadRecords, a ValueError, for records that can't be stored as they are.
 """
 
 from service.errors import ServiceError
 
 __all__ = [
+    "BadRecords",
     "CommitLogError",
     "LogBusy",
     "LogClosed",
@@ -25,10 +29,16 @@ __all__ = [
     "LogLocked",
     "LogUnreachable",
     "OffsetOutOfRange",
+    "OtherVersion",
     "OutcomeUnknown",
     "RecordTooLarge",
     "WritesRefused",
+    "raise_kept",
 ]
+
+
+class BadRecords(ValueError):
+    """Records that no log takes as they are; the text is for who made them."""
 
 
 class CommitLogError(ServiceError):
@@ -57,7 +67,7 @@ class RecordTooLarge(CommitLogError):
 
 
 class LogBusy(CommitLogError):
-    """More waits to be written than the policy allows; nothing was taken."""
+    """Too much waits, or no file can be opened: nothing of this append is stored."""
 
 
 class LogUnreachable(LogBusy):
@@ -111,3 +121,26 @@ class LogDamaged(CommitLogError):
         self.path = path
         self.position = position
         self.reason = reason
+
+
+class OtherVersion(LogDamaged):
+    """
+    A file of a format that this program doesn't know: a newer one wrote it.
+
+    Args:
+        path: The file.
+        version: Of its format.
+        known: The one that this program reads.
+    """
+
+    def __init__(self, path: str, version: int, known: int) -> None:
+        reason = f"it is of format version {version}, this program reads {known}"
+        super().__init__(path, 0, reason)
+        self.args = (f"{path}: {reason}",)  # nothing is damaged
+
+
+def raise_kept(error: CommitLogError | None) -> None:
+    """Raise *error*, which its owner keeps, without the frames that it was in."""
+    if error is not None:
+        # else it would keep the frames, and the records, of all it was raised to
+        raise error.with_traceback(None)

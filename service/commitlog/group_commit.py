@@ -19,7 +19,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from service.commitlog.bell import Bell
-from service.commitlog.errors import CommitLogError, LogBusy, WritesRefused
+from service.commitlog.errors import (
+    CommitLogError,
+    LogBusy,
+    WritesRefused,
+    raise_kept,
+)
 from service.commitlog.files import FileSystem
 from service.commitlog.limits import check_batch
 from service.commitlog.log import Committed, Log
@@ -110,8 +115,7 @@ class SegmentLog:
     async def append(self, records: Sequence[Record]) -> int:
         """Append *records*; see `CommitLog`."""
         self._bell.check()
-        if self._refused:
-            raise self._refused
+        raise_kept(self._refused)
         size = check_batch(records, self._policy)
         if self._waiting_bytes + size > self._policy.max_waiting_bytes:
             raise LogBusy(f"{self._waiting_bytes} bytes wait for the disk")
@@ -155,6 +159,11 @@ class SegmentLog:
     def offsets(self) -> Offsets:
         """Return which records can be read."""
         return Offsets(self._log.lowest_offset, self._next_offset)
+
+    async def fresh_offsets(self) -> Offsets:
+        """Return which records can be read; nobody else appends."""
+        self._bell.check()
+        return self.offsets()
 
     async def offset_at(self, timestamp: int) -> int:
         """Return the offset of the first record at *timestamp* or later."""

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.commitlog.errors import LogDamaged
+from service.commitlog.errors import LogDamaged, OtherVersion
 from service.commitlog.files import FileSystem, OsFileSystem
 from service.commitlog.log import LOCK
 from service.commitlog.mark import Mark, MarkFile, read_mark
 from service.commitlog.policy import Policy
 from service.commitlog.record import FILE_HEADER_BYTES, Record
-from service.commitlog.recovery import base_offsets, save_aside
+from service.commitlog.recovery import base_offsets, save_aside, torn_path
 from service.commitlog.segment import Segment, index_path, store_path
 
 __all__ = ["Inspection", "SegmentReport", "inspect", "records", "repair"]
@@ -82,7 +82,13 @@ def inspect(directory: Path, *, files: FileSystem | None = None) -> Inspection:
     Raises:
         OSError: As the system says.
     """
-    files = files or OsFileSystem()
+    return _inspected(directory, files or OsFileSystem())
+
+
+def _inspected(
+    directory: Path, files: FileSystem, *, refuse_versions: bool = False
+) -> Inspection:
+    """Return what `inspect` does, or raise `OtherVersion` if asked to."""
     found = Inspection()
     mark = read_mark(directory, files)
     found.synced_offset = mark.next_offset if mark else None
@@ -95,7 +101,9 @@ def inspect(directory: Path, *, files: FileSystem | None = None) -> Inspection:
         found.problem = f"segment {mark.base_offset} of the synced mark is missing"
     for place, base in enumerate(bases):
         following = bases[place + 1] if place + 1 < len(bases) else None
-        found.segments.append(_report(directory, base, following, mark, files))
+        with _opened(directory, base, files) as segment:
+            report = _report(segment, following, mark, refuse_versions=refuse_versions)
+        found.segments.append(report)
     return found
 
 
@@ -129,13 +137,14 @@ def repair(directory: Path, *, files: FileSystem | None = None) -> list[Path]:
 
     Raises:
         LogLocked: A process writes to it.
+        OtherVersion: A program that writes another format made it.
         LogDamaged: A `.log` file whose name is none of ours: move it away first.
         OSError: As the system says.
     """
     files = files or OsFileSystem()
     with contextlib.closing(files.lock(directory / LOCK)):
         base_offsets(directory, files)
-        found = inspect(directory, files=files)
+        found = _inspected(directory, files, refuse_versions=True)
         wrong = [n for n, each in enumerate(found.segments) if each.problem]
         if not wrong and not found.problem:
             return []
@@ -147,8 +156,22 @@ def repair(directory: Path, *, files: FileSystem | None = None) -> list[Path]:
         ]
         if kept:
             saved += _cut(directory, kept[-1], files)
+        else:
+            _begin(directory, found.synced_offset or 0, files)
         files.sync_directory(directory)
         return saved
+
+
+def _begin(directory: Path, offset: int, files: FileSystem) -> None:
+    """Make a log of no records, whose offsets go on where they were."""
+    Segment.create(directory, offset, files)
+    _mark(directory, Mark(offset, FILE_HEADER_BYTES, offset), files)
+
+
+def _mark(directory: Path, mark: Mark, files: FileSystem) -> None:
+    file = MarkFile.open(directory, files)
+    file.write(mark)
+    file.close()
 
 
 def _cut(directory: Path, report: SegmentReport, files: FileSystem) -> list[Path]:
@@ -161,14 +184,12 @@ def _cut(directory: Path, report: SegmentReport, files: FileSystem) -> list[Path
         segment.store.sync()
     if report.position < FILE_HEADER_BYTES:
         Segment.create(directory, report.base_offset, files)
-    mark = MarkFile.open(directory, files)
-    mark.write(Mark(report.base_offset, end, report.next_offset))
-    mark.close()
+    _mark(directory, Mark(report.base_offset, end, report.next_offset), files)
     return [saved] if saved else []
 
 
 def _set_aside(directory: Path, base: int, files: FileSystem) -> Path:
-    target = directory / f"{base:020}-0.torn"
+    target = torn_path(directory, base, 0, files)
     files.rename(store_path(directory, base), target)
     files.remove(index_path(directory, base))
     return target
@@ -189,23 +210,17 @@ def _opened(
 
 
 def _report(
-    directory: Path,
-    base: int,
-    following: int | None,
-    mark: Mark | None,
-    files: FileSystem,
+    segment: Segment, following: int | None, mark: Mark | None, *, refuse_versions: bool
 ) -> SegmentReport:
-    with _opened(directory, base, files) as segment:
-        size = segment.store.size()
-        problem, position = "", 0
-        if not segment.has_header():
-            problem = "the header is wrong"
-        else:
-            try:
-                segment.scan()
-            except LogDamaged as damage:
-                problem = damage.reason
-            position = segment.store.end
+    base, size, problem = segment.base_offset, segment.store.size(), ""
+    try:
+        segment.check_header()
+        segment.scan()
+    except LogDamaged as damage:
+        if refuse_versions and isinstance(damage, OtherVersion):
+            raise
+        problem = damage.reason
+    position = segment.store.end
     floor = mark.position if mark and mark.base_offset == base else 0
     torn = bool(problem) and following is None and position >= max(floor, 1)
     if not problem and position < floor:

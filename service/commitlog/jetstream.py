@@ -17,6 +17,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from service.commitlog.bell import Bell
 from service.commitlog.errors import (
@@ -25,6 +26,7 @@ from service.commitlog.errors import (
     LogDamaged,
     LogUnreachable,
     OffsetOutOfRange,
+    raise_kept,
 )
 from service.commitlog.jetstream_connection import Connection
 from service.commitlog.jetstream_options import JetStreamOptions
@@ -45,6 +47,7 @@ _CLOSING = 5.0
 """Seconds that the appends on their way have when the log is closed."""
 _LOOK = 3.0
 """Seconds for the answer to a look before the servers count as unreachable."""
+_LAG = "the replicas that answer lag behind"
 _REFRESH = 1.0
 """Seconds between two looks at which offsets there are: others append, too."""
 
@@ -72,7 +75,7 @@ class JetStreamLog:
     A `CommitLog` in JetStream. Made by `open_jetstream`, ended by `close`.
 
     `offsets` knows this process's own appends and what it followed at once, those of
-    others within a second; `read` asks the servers.
+    others within a second; `fresh_offsets` and `read` ask the servers.
 
     Concurrency: for the event loop that opened it.
     """
@@ -83,7 +86,13 @@ class JetStreamLog:
         self._connection, self._stream, self._options = connection, stream, options
         self._publishing = Publishing(connection, options)
         self._bell = Bell()
-        self._tail = Tail(connection, options.stream, self._on_grown)
+        stream.changed = self._bell.ring
+        self._tail = Tail(
+            connection,
+            options.stream,
+            stream.grew,
+            look=partial(stream.refresh, within=_LOOK),
+        )
         self._waiting_bytes = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -93,7 +102,7 @@ class JetStreamLog:
 
     @property
     def refused(self) -> LogDamaged | None:
-        """Why no record is taken: the stream is not what it was; or None."""
+        """Why no record is taken or given: the stream is not what it was; or None."""
         return self._refused
 
     @property
@@ -115,9 +124,7 @@ class JetStreamLog:
             LogUnreachable: None of the servers took them.
             LogDamaged: The stream is not what it was.
         """
-        self._bell.check()
-        if self._refused:
-            raise self._refused
+        self._check()
         size = check_batch(records, self._options.policy)
         if self._waiting_bytes + size > self._options.policy.max_waiting_bytes:
             raise LogBusy(f"{self._waiting_bytes} bytes wait for acknowledgement")
@@ -129,7 +136,7 @@ class JetStreamLog:
             self._waiting_bytes -= size
             if not self._waiting_bytes:
                 self._idle.set()
-        self._on_grown(sequence - 1 + len(records))
+        self._stream.grew(sequence - 1 + len(records))
         return sequence - 1
 
     async def read(
@@ -141,7 +148,7 @@ class JetStreamLog:
         Raises:
             LogUnreachable: No server answers in time.
         """
-        self._bell.check()
+        self._check()
         if found := self._tail.read(offset, max_records):
             return _within(found, max_bytes)
         deadline = time.monotonic() + self._options.timeout
@@ -172,23 +179,38 @@ class JetStreamLog:
                     offset += len(batch)
                 while offset >= self.offsets().next:
                     await self._bell.wait()
+                    self._check()
 
     def offsets(self) -> Offsets:
         """Return which records can be read, as far as this process knows."""
         return self._stream.offsets
 
+    async def fresh_offsets(self) -> Offsets:
+        """Return which records can be read, as the leader knows; see `CommitLog`."""
+        self._check()
+        return await self._stream.refresh()
+
     async def offset_at(self, timestamp: int) -> int:
-        """Return the offset of the first record at *timestamp* or later."""
-        self._bell.check()
-        if found := await self._stream.get_at(timestamp):
-            return found.offset
-        # the replica may lag: what the leader has last decides
-        lowest, next_offset = await self._stream.refresh()
-        if lowest < next_offset:
+        """
+        Return the offset of the first record at *timestamp* or later.
+
+        Raises:
+            LogUnreachable: No server that has it answers in time.
+        """
+        self._check()
+        deadline = time.monotonic() + self._options.timeout
+        while not (found := await self._stream.get_at(timestamp)):
+            # the replica may lag: what the leader has last decides
+            lowest, next_offset = await self._stream.refresh()
+            if lowest == next_offset:
+                return next_offset
             last = (await self.read(next_offset - 1))[0]
-            if last.timestamp >= timestamp:
-                return await self.offset_at(timestamp)
-        return next_offset
+            if last.timestamp < timestamp:
+                return next_offset
+            if time.monotonic() >= deadline:
+                raise LogUnreachable(_LAG)
+            await asyncio.sleep(_PAUSE)
+        return found.offset
 
     async def close(self) -> None:
         """Wait for the appends on their way, a little; followers end with LogClosed."""
@@ -200,6 +222,10 @@ class JetStreamLog:
             async with asyncio.timeout(_CLOSING):
                 await self._idle.wait()
         await self._connection.close()
+
+    def _check(self) -> None:
+        self._bell.check()
+        raise_kept(self._refused)
 
     async def _checked(self, offset: int) -> Offsets:
         """Return the offsets, asked for anew where *offset* is not among them."""
@@ -215,26 +241,21 @@ class JetStreamLog:
         """Return why a record that must be there is not to be had."""
         if found or self._stream.led <= offset:
             return self._stream.damaged("a record is missing", offset)
-        return LogUnreachable("the replicas that answer lag behind")
-
-    def _on_grown(self, next_offset: int) -> None:
-        self._stream.grew(next_offset)
-        self._bell.ring()
+        return LogUnreachable(_LAG)
 
     async def _keep_fresh(self) -> None:
         while True:
             await asyncio.sleep(_REFRESH)
-            before = self._stream.offsets
             try:
-                if await self._stream.refresh(within=_LOOK) != before:
-                    self._bell.ring()
+                await self._stream.refresh(within=_LOOK)
                 self._refused, self._unreachable = None, False
             except LogUnreachable:
                 self._unreachable = True
             except LogDamaged as error:
                 if self._refused is None:
-                    _log.error("no record is taken: %s", error)
+                    _log.error("no record is taken or given: %s", error)
                 self._refused = error
+                self._bell.ring()
 
 
 def _within(records: Sequence[Record], max_bytes: int) -> Sequence[Record]:

@@ -15,18 +15,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from typing import Any
 
 from nats import errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from service.commitlog.errors import LogClosed, LogUnreachable
+from service.commitlog.jetstream_client import NatsClient
 from service.commitlog.jetstream_options import JetStreamOptions
 
 __all__ = ["Connection", "NoAnswer", "NotSent", "Refused", "decoded", "status_of"]
 
 _log = logging.getLogger(__name__)
 
-_PING_SECONDS = 5
-"""After two pings without an answer the connection is given up."""
 _RECONNECT_SECONDS = 0.25
 """Between two tries to connect to the same server."""
 _PENDING_BYTES = 64 * 1024 * 1024
@@ -59,7 +57,11 @@ class Refused(Exception):
 
 def status_of(message: Msg) -> str | None:
     """Return the status of *message*, which has one when it is no record."""
-    return message.headers.get("Status") if message.headers else None
+    headers = message.headers or {}
+    # whoever published a record may have given it a header of that name
+    if "Nats-Sequence" in headers or message.reply.startswith("$JS.ACK."):
+        return None
+    return headers.get("Status")
 
 
 def decoded(message: Msg) -> dict[str, Any]:
@@ -84,7 +86,7 @@ class Connection:
 
     def __init__(self, options: JetStreamOptions) -> None:
         self._options = options
-        self._client = Client()
+        self._client = NatsClient()
         self._prefix = self._client.new_inbox()
         self._numbers = itertools.count()
         self._handlers: dict[str, Callable[[Msg], None]] = {}
@@ -133,7 +135,13 @@ class Connection:
     async def request_many(
         self, subject: str, body: object, *, within: float
     ) -> list[Msg]:
-        """Send a request and return its answers before the one with a status."""
+        """
+        Send a request and return its answers before the one with a status.
+
+        Raises:
+            NoAnswer: There was no word for *within* seconds; a slow one takes longer.
+            NotSent, LogClosed: As `request`.
+        """
         payload = json.dumps(body).encode()
         return await self._exchange(subject, payload, None, within, single=False)
 
@@ -200,16 +208,16 @@ class Connection:
         for future in self._waiting:
             if not future.done():
                 future.set_exception(LogClosed("the log was closed"))
-        await _end(self._client)
+        await self._client.close()
 
-    async def _living(self) -> Client:
+    async def _living(self) -> NatsClient:
         """Return the client, another when it gave up: it does at a server's error."""
         if self._closed:
             raise LogClosed("the log was closed")
         if self._client.is_closed:
             async with self._opening:
                 if self._client.is_closed:
-                    self._client = Client()
+                    self._client = NatsClient()
                     await self._open()
         return self._client
 
@@ -217,12 +225,21 @@ class Connection:
         client = self._client
         try:
             async with asyncio.timeout(self._options.timeout):
-                await _connect(client, self._options)
+                await _connect(client, self._options, self._on_reconnected)
                 await client.subscribe(f"{self._prefix}.*", cb=self._on_message)
         except (OSError, errors.Error, TimeoutError) as error:
-            await _end(client)
+            await client.close()
             reason = client.last_error or error
             raise NotSent(f"no server of NATS answers: {reason!r}") from error
+        except asyncio.CancelledError:
+            await client.close()  # else it would be taken for one that is connected
+            raise
+
+    def _on_reconnected(self) -> None:
+        """Let what waits ask again: the server before may never have heard of it."""
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(NoAnswer("connected to another server meanwhile"))
 
     async def _exchange(
         self,
@@ -234,10 +251,13 @@ class Connection:
         single: bool,
     ) -> list[Msg]:
         found: list[Msg] = []
-        end: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        end: asyncio.Future[str | None] = loop.create_future()
+        heard = loop.time()
 
         def take(message: Msg) -> None:
-            status = status_of(message)
+            nonlocal heard
+            heard, status = loop.time(), status_of(message)
             if single or status is None:
                 found.append(message)
             if (single or status is not None) and not end.done():
@@ -245,11 +265,12 @@ class Connection:
 
         with self._expecting(take, end) as reply:
             await self.publish(subject, payload, reply=reply, headers=headers)
-            try:
-                async with asyncio.timeout(within):
-                    status = await end
-            except TimeoutError as error:
-                raise NoAnswer(f"no answer from {subject}") from error
+            heard = max(heard, loop.time())
+            while not end.done() and (left := heard + within - loop.time()) > 0:
+                await asyncio.wait([end], timeout=left)
+            if not end.done():
+                raise NoAnswer(f"no answer from {subject}")
+            status = end.result()
         if status == "503":
             raise NotSent(f"nobody listens at {subject}")
         return found
@@ -267,24 +288,17 @@ class Connection:
         finally:
             del self._handlers[subject]
             self._waiting.discard(end)
+            if not end.cancel() and not end.cancelled():
+                end.exception()  # whoever waited may have been cancelled meanwhile
 
     async def _on_message(self, message: Msg) -> None:
         if handler := self._handlers.get(message.subject):
             handler(message)
 
 
-async def _end(client: Client) -> None:
-    try:
-        await client.close()
-    except OSError:
-        # It fails where what waits can't be sent, and leaves its socket open; it goes
-        # through to the end when it is told that it is not closed yet.
-        client._status = Client.DISCONNECTED  # noqa: SLF001 - nothing public ends it
-        with contextlib.suppress(OSError):
-            await client.close()
-
-
-async def _connect(client: Client, options: JetStreamOptions) -> None:
+async def _connect(
+    client: NatsClient, options: JetStreamOptions, reconnected: Callable[[], object]
+) -> None:
     told = ""
 
     async def on_error(error: Exception) -> None:
@@ -298,6 +312,7 @@ async def _connect(client: Client, options: JetStreamOptions) -> None:
         nonlocal told
         told = ""
         _log.info("nats: connected again")
+        reconnected()
 
     await client.connect(
         list(options.servers),
@@ -307,7 +322,7 @@ async def _connect(client: Client, options: JetStreamOptions) -> None:
         connect_timeout=2,
         reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type] # it sleeps for it
         max_reconnect_attempts=-1,
-        ping_interval=_PING_SECONDS,
+        ping_interval=options.ping_interval,  # type: ignore[arg-type] # the same
         pending_size=_PENDING_BYTES,
         user=options.user,
         password=options.password,

@@ -12,12 +12,12 @@ with the same id gets the offset of the first.
 """
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
+from urllib.parse import quote, unquote_to_bytes, urlencode
 
-from service.commitlog.errors import RecordTooLarge
+from service.commitlog.errors import BadRecords, RecordTooLarge
 from service.commitlog.record import Record
 
-__all__ = ["MESSAGE_ID", "from_message", "message_id", "to_headers"]
+__all__ = ["MESSAGE_ID", "from_message", "message_id", "to_headers", "with_message_id"]
 
 MESSAGE_ID = "Nats-Msg-Id"
 """Header of a record, and of a message, by which a duplicate is known."""
@@ -66,15 +66,23 @@ def message_id(record: Record) -> str | None:
     Return the id that the producer gave *record*, if any.
 
     Raises:
-        ValueError: It can't be sent: empty, too long, or not printable ASCII.
+        BadRecords: It can't be sent: empty, too long, or not printable ASCII.
     """
     for name, value in record.headers:
         if name == MESSAGE_ID:
             text = value.decode("latin-1")
             if not 0 < len(text) <= _LONGEST_ID or not _is_plain(text):
-                raise ValueError(f"{MESSAGE_ID} is not 1-{_LONGEST_ID} printable bytes")
+                raise BadRecords(f"{MESSAGE_ID} is not 1-{_LONGEST_ID} printable bytes")
             return text
     return None
+
+
+def with_message_id(record: Record, identity: str) -> Record:
+    """Return *record* with the id *identity*, unless its producer gave it one."""
+    if any(name == MESSAGE_ID for name, _ in record.headers):
+        return record
+    mine = (MESSAGE_ID, identity.encode())
+    return record._replace(headers=(*record.headers, mine))
 
 
 def _is_plain(text: str) -> bool:
@@ -82,9 +90,13 @@ def _is_plain(text: str) -> bool:
 
 
 def _pairs(packed: str) -> tuple[tuple[str, bytes], ...]:
-    # each byte as one character: values are no text
-    found = parse_qsl(packed, keep_blank_values=True, encoding="latin-1")
+    # by hand: values are bytes, and what another client wrote may be any text
+    parts = (each.partition("=") for each in packed.split("&") if each)
     return tuple(
-        (name.encode("latin-1").decode("utf-8", "replace"), value.encode("latin-1"))
-        for name, value in found
+        (_unquoted(name).decode("utf-8", "replace"), _unquoted(value))
+        for name, _, value in parts
     )
+
+
+def _unquoted(text: str) -> bytes:
+    return unquote_to_bytes(text.replace("+", " "))

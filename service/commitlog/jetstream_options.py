@@ -33,6 +33,9 @@ class JetStreamOptions:
         token: The same for a token.
         tls: Authority and certificate, for `tls://`; None: those of the system.
         client_name: What the servers call the connection in what they tell.
+        ping_interval: Seconds between two pings. At the third without an answer the
+            connection is given up, and what waited is sent again to another server; so
+            three of them and an election are to be below `timeout`.
 
     Raises:
         ValueError: One of them can't be.
@@ -49,6 +52,7 @@ class JetStreamOptions:
     token: str | Callable[[], str] | None = None
     tls: ssl.SSLContext | None = None
     client_name: str = "commit log"
+    ping_interval: float = 3.0
 
     def __post_init__(self) -> None:
         if not self.servers:

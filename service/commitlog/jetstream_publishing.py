@@ -19,6 +19,7 @@ from typing import NamedTuple
 from nats.nuid import NUID
 
 from service.commitlog.errors import (
+    BadRecords,
     CommitLogError,
     LogBusy,
     LogClosed,
@@ -85,7 +86,7 @@ class Publishing:
         Raises:
             RecordTooLarge, LogFull, LogBusy, LogUnreachable: Nothing is stored.
             OutcomeUnknown: They may be stored or not.
-            ValueError: An id can't be sent, or a part of them is stored already.
+            BadRecords: An id can't be sent, or a part of them is stored already.
         """
         messages = self._messages(records)
         if len(messages) == 1:
@@ -172,7 +173,7 @@ class Publishing:
         for number, message in enumerate(messages):
             identity = message.headers.get(MESSAGE_ID)
             if identity and await self._find(identity, within) != first + number:
-                raise ValueError(f"a part of the batch has a {MESSAGE_ID} of before")
+                raise BadRecords(f"a part of the batch has a {MESSAGE_ID} of before")
         return first
 
     async def _find(self, identity: str, within: float) -> int | None:

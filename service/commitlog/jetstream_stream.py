@@ -8,6 +8,7 @@ what is acknowledged; such a read is tried again.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -41,6 +42,8 @@ _NOT_FOUND = 10059
 _LATER = {10005, 10008, 10009, 10058, 10118, 10194}
 """No leader or too few servers yet, or another process makes the stream right now."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
+_LATEST = 9_223_372_036_000
+"""Milliseconds that a server can count in nanoseconds: up to the year 2262."""
 _SLACK = 4096
 """Asked for on top of the bytes a caller wants: the server counts its headers, too."""
 
@@ -53,6 +56,7 @@ class Stream:
         offsets: Which records there are, as far as is known.
         led: The next offset, by the leader that was asked last.
         size_bytes: What the records take on one server, by the same.
+        changed: Called whenever `offsets` has become another, whoever learnt of it.
 
     Concurrency: for one event loop.
     """
@@ -61,6 +65,7 @@ class Stream:
         self._connection, self._options = connection, options
         self._created = ""
         self.offsets, self.led, self.size_bytes = Offsets(0, 0), 0, 0
+        self.changed: Callable[[], None] = lambda: None
 
     async def prepare(self) -> None:
         """
@@ -85,10 +90,12 @@ class Stream:
 
         Raises:
             LogUnreachable: It doesn't answer in time.
-            LogDamaged: The stream was made anew, or is gone.
+            LogDamaged: The stream was made anew, or is gone for all of that time.
         """
+        ask = partial(self._ask, "INFO", None)
         try:
-            self._saw(await self._retried(partial(self._ask, "INFO", None), within))
+            # servers that have just started may not know yet which streams they have
+            self._saw(await self._retried(ask, within, later=_LATER | {_NOT_FOUND}))
         except Refused as error:
             raise self.damaged(f"can't be read: {error}") from error
         return self.offsets
@@ -96,7 +103,7 @@ class Stream:
     def grew(self, next_offset: int) -> None:
         """Know that there are records up to *next_offset*."""
         if next_offset > self.offsets.next:
-            self.offsets = Offsets(self.offsets.lowest, next_offset)
+            self._know(Offsets(self.offsets.lowest, next_offset))
 
     async def get(
         self, offset: int, *, max_records: int, max_bytes: int
@@ -118,7 +125,9 @@ class Stream:
 
     async def get_at(self, timestamp: int) -> Record | None:
         """Return the first record taken at *timestamp* or later, if there is one."""
-        moment = _EPOCH + timedelta(milliseconds=timestamp)
+        # any that a client sends; none before or after these has a record
+        known = min(max(timestamp, 0), _LATEST)
+        moment = _EPOCH + timedelta(milliseconds=known)
         text = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         found = await self._direct({"start_time": text, "batch": 1})
         return _record(found[0]) if found else None
@@ -162,29 +171,45 @@ class Stream:
         lowest, last = info["state"]["first_seq"] - 1, info["state"]["last_seq"]
         # an empty stream has a first sequence of 0, or one after the last
         lowest = min(max(lowest, self.offsets.lowest), last)
-        self.offsets, self.led = Offsets(lowest, max(last, self.offsets.next)), last
-        self.size_bytes = info["state"]["bytes"]
+        self.led, self.size_bytes = last, info["state"]["bytes"]
+        self._know(Offsets(lowest, max(last, self.offsets.next)))
+
+    def _know(self, offsets: Offsets) -> None:
+        if offsets != self.offsets:
+            self.offsets = offsets
+            self.changed()
 
     def damaged(self, reason: str, offset: int = 0) -> LogDamaged:
         """Return the error that tells of records that are not there."""
         return LogDamaged(f"stream {self._options.stream}", offset, reason)
 
     async def _retried(
-        self, call: Callable[[float], Awaitable[_T]], limit: float | None = None
+        self,
+        call: Callable[[float], Awaitable[_T]],
+        limit: float | None = None,
+        *,
+        later: AbstractSet[int] = _LATER,
     ) -> _T:
-        """Return what *call* does, tried again while nobody answers."""
+        """Return what *call* does, tried again while nobody answers, or *later*."""
         deadline = time.monotonic() + (limit or self._options.timeout)
+        wait = _ANSWER
+        failure: Exception
         while True:
             left = deadline - time.monotonic()
             try:
-                return await call(max(0.05, min(_ANSWER, left)))
-            except (NoAnswer, NotSent) as error:
-                failure: Exception = error
+                return await call(max(0.05, min(wait, left)))
+            except NoAnswer as error:
+                # one that is only slow never comes to its end if it begins anew
+                wait, failure = 2 * wait, error
+            except NotSent as error:
+                failure = error
             except Refused as error:
-                if error.code not in _LATER:
+                if error.code not in later:
                     raise
                 failure = error
             if time.monotonic() >= deadline:
+                if isinstance(failure, Refused) and failure.code not in _LATER:
+                    raise failure
                 raise LogUnreachable(f"no answer in time: {failure}") from failure
             await asyncio.sleep(_PAUSE)
 

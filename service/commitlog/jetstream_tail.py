@@ -12,12 +12,12 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import islice
 
 from nats.aio.msg import Msg
 
-from service.commitlog.errors import LogClosed
+from service.commitlog.errors import CommitLogError, LogClosed
 from service.commitlog.jetstream_connection import (
     Connection,
     NoAnswer,
@@ -52,14 +52,21 @@ class Tail:
         connection: Of the log.
         stream: Its name.
         grown: Called with the next offset after each record that came.
+        look: Asks for the stream; raises when it is not what it was.
 
     Concurrency: for one event loop.
     """
 
     def __init__(
-        self, connection: Connection, stream: str, grown: Callable[[int], None]
+        self,
+        connection: Connection,
+        stream: str,
+        grown: Callable[[int], None],
+        *,
+        look: Callable[[], Awaitable[object]],
     ) -> None:
         self._connection, self._stream, self._grown = connection, stream, grown
+        self._look = look
         self._records: deque[Record] = deque()
         self._bytes = self._next = self._followers = 0
         self._heard, self._broken = False, asyncio.Event()
@@ -70,6 +77,8 @@ class Tail:
         """Keep the tail from *next_offset* on until the block ends, at least."""
         self._followers += 1
         if self._followers == 1:
+            # one that came after the last follower had left stands before a gap
+            self._clear()
             self._next = next_offset
             self._task = asyncio.create_task(self._run(), name="commit log tail")
         try:
@@ -90,6 +99,9 @@ class Tail:
         if self._task:
             self._task.cancel()
         self._task = None
+        self._clear()
+
+    def _clear(self) -> None:
         self._records.clear()
         self._bytes = 0
 
@@ -99,13 +111,15 @@ class Tail:
                 await self._consume()
             except LogClosed:
                 return
-            except (NotSent, NoAnswer, Refused) as error:
+            except (NotSent, NoAnswer, Refused, CommitLogError) as error:
                 _log.info("commit log tail: %s", error)
             await asyncio.sleep(_PAUSE)
 
     async def _consume(self) -> None:
         """Take messages from one consumer until it is lost."""
         self._broken.clear()
+        # one that was made anew would give other records for the same offsets
+        await self._look()
         async with self._connection.subscribed(self._take) as subject:
             await self._connection.ask(
                 f"CONSUMER.CREATE.{self._stream}",

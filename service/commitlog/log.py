@@ -8,31 +8,34 @@ thread reads what was committed. `group_commit` puts it behind an event loop.
 
 import contextlib
 import errno
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
 from service.commitlog.errors import (
     CommitLogError,
+    LogBusy,
     LogFull,
-    OffsetOutOfRange,
     WritesRefused,
 )
 from service.commitlog.files import FileSystem, OsFileSystem
-from service.commitlog.mark import Mark, MarkFile
-from service.commitlog.policy import Acknowledge, Policy
+from service.commitlog.mark import MarkFile
+from service.commitlog.policy import Policy
 from service.commitlog.record import Record, encode
 from service.commitlog.recovery import Recovery, recover
 from service.commitlog.segment import Segment
+from service.commitlog.segments import Hold, Segments
+from service.commitlog.syncing import Syncing
 
-__all__ = ["Committed", "Hold", "Log"]
+__all__ = ["Committed", "Log"]
 
 LOCK = "lock"
 """Name of the file that the one writer locks."""
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 
 
 class Committed(NamedTuple):
@@ -46,15 +49,6 @@ class Committed(NamedTuple):
 
     offsets: list[int]
     error: CommitLogError | None
-
-
-class Hold:
-    """Keeps the records from `offset` on from retention; moved on by its reader."""
-
-    __slots__ = ("offset",)
-
-    def __init__(self, offset: int) -> None:
-        self.offset = offset
 
 
 class Log:
@@ -86,8 +80,6 @@ class Log:
         self._directory, self._policy = directory, policy or Policy()
         self._files: FileSystem = files or OsFileSystem()
         self._clock = clock
-        self._guard = threading.Lock()  # of the list of segments, and the holds
-        self._holds: set[Hold] = set()
         self._refused: WritesRefused | None = None
         self._files.names(directory)
         self._lock = self._files.lock(directory / LOCK)
@@ -95,21 +87,20 @@ class Log:
             self.recovery: Recovery = recover(
                 directory, policy=self._policy, files=self._files
             )
-            self._segments = self.recovery.segments
-            self._mark = MarkFile.open(directory, self._files)
+            self._segments = Segments(self.recovery.segments)
+            mark = MarkFile.open(directory, self._files)
+            self._syncing = Syncing(mark, self._policy, clock=clock)
             self._files.sync_directory(directory)
-            self._write_mark()
+            self._syncing.note(self._active)
         except BaseException:
             self._lock.close()
             raise
-        self._synced_at = clock()
-        self._dirty = False
-        self._last_timestamp = max(each.last_timestamp for each in self._segments)
+        self._last_timestamp = self._segments.last_timestamp
 
     @property
     def lowest_offset(self) -> int:
         """Offset of the first record that is kept."""
-        return self._segments[0].base_offset
+        return self._segments.oldest.base_offset
 
     @property
     def next_offset(self) -> int:
@@ -119,8 +110,7 @@ class Log:
     @property
     def size_bytes(self) -> int:
         """Bytes of all stores."""
-        with self._guard:
-            return sum(each.store.end for each in self._segments)
+        return self._segments.size_bytes
 
     @property
     def segment_count(self) -> int:
@@ -129,7 +119,7 @@ class Log:
 
     @property
     def _active(self) -> Segment:
-        return self._segments[-1]
+        return self._segments.active
 
     def commit(self, batches: Sequence[Sequence[Record]]) -> Committed:
         """
@@ -141,13 +131,13 @@ class Log:
         if self._refused:
             return Committed([], self._refused)
         offsets: list[int] = []
-        error: LogFull | None = None
+        error: LogFull | LogBusy | None = None
         with contextlib.suppress(WritesRefused):
             try:
                 self._write(batches, offsets)
             except OSError as failure:
-                error = self._full(failure)
-            if offsets and self._must_sync():
+                error = self._short(failure)
+            if offsets and self._syncing.due():
                 self._sync()
         if self._refused:
             return Committed([], self._refused)
@@ -158,7 +148,7 @@ class Log:
         if self._refused:
             return
         with contextlib.suppress(OSError, WritesRefused):
-            if self._dirty and self._must_sync():
+            if self._syncing.pending and self._syncing.due():
                 self._sync()
             if self._too_old(self._active):
                 self._roll()
@@ -167,77 +157,28 @@ class Log:
     def read(
         self, offset: int, *, max_records: int, max_bytes: int, until: int
     ) -> list[Record]:
-        """
-        Return records from *offset* on: at least one when there is one.
-
-        Args:
-            offset: Of the first one.
-            max_records: Most records.
-            max_bytes: Bytes of frames, or of values where they are compressed, after
-                which no further record is added.
-            until: Offset to stop before.
-
-        Raises:
-            OffsetOutOfRange: *offset* is below the lowest or above *until*.
-            LogDamaged: The bytes are not what was written.
-        """
-        records: list[Record] = []
-        with self._pinned(offset) as segments:
-            lowest = segments[0].base_offset
-            if not lowest <= offset <= until:
-                raise OffsetOutOfRange(offset, lowest=lowest, next_offset=until)
-            for record, size in _frames(segments, offset, until):
-                # a compressed value is as large as it was when it is given out
-                max_bytes -= max(size, len(record.value))
-                if records and max_bytes < 0:
-                    break
-                records.append(record)
-                if len(records) >= max_records:
-                    break
-        return records
+        """Return records from *offset* on; see `Segments.read`."""
+        return self._segments.read(
+            offset, max_records=max_records, max_bytes=max_bytes, until=until
+        )
 
     def offset_at(self, timestamp: int, *, until: int) -> int:
         """Return the offset of the first record not before *timestamp*, or *until*."""
-        with self._pinned(0) as segments:
-            for segment in segments:
-                if segment.last_timestamp >= timestamp:
-                    base = segment.base_offset
-                    start = segment.index.times.offset_before(timestamp, default=base)
-                    for record, _ in segment.read(start, until=until):
-                        if record.timestamp >= timestamp:
-                            return record.offset
-        return until
+        return self._segments.offset_at(timestamp, until=until)
 
-    @contextlib.contextmanager
-    def hold(self, offset: int) -> Iterator[Hold]:
+    def hold(self, offset: int) -> AbstractContextManager[Hold]:
         """Keep retention from the records from *offset* on, within the block."""
-        hold = Hold(offset)
-        with self._guard:
-            self._holds.add(hold)
-        try:
-            yield hold
-        finally:
-            with self._guard:
-                self._holds.discard(hold)
-
-    @contextlib.contextmanager
-    def _pinned(self, offset: int) -> Iterator[list[Segment]]:
-        """Give the segments, of which none is closed from *offset* on."""
-        with self.hold(offset):
-            with self._guard:
-                segments = list(self._segments)
-            yield segments
+        return self._segments.hold(offset)
 
     def close(self) -> None:
         """Sync what is not, write the index and free the directory."""
         try:
-            if self._dirty and not self._refused:
+            if self._syncing.pending and not self._refused:
                 with contextlib.suppress(WritesRefused):
                     self._sync()
-            self._mark.close()
+            self._syncing.close()
         finally:
-            for segment in self._segments:
-                segment.close()
+            self._segments.close()
             self._lock.close()
 
     def _write(self, batches: Sequence[Sequence[Record]], offsets: list[int]) -> None:
@@ -268,16 +209,18 @@ class Log:
             except WritesRefused as failure:
                 self._refused = failure
                 raise
-            self._dirty = True
+            self._syncing.pending = True
         done += firsts
 
-    def _full(self, failure: OSError) -> LogFull:
-        """Return that there is no space; any other failure ends all writing."""
+    def _short(self, failure: OSError) -> LogFull | LogBusy:
+        """Return what there is too little of; any other failure ends all writing."""
         reason = f"{self._directory}: {failure.strerror or failure}"
-        if failure.errno not in _NO_SPACE:
-            self._refused = WritesRefused(reason)
-            raise self._refused from failure
-        return LogFull(reason)
+        if failure.errno in _NO_SPACE:
+            return LogFull(reason)
+        if failure.errno in _NO_DESCRIPTOR:  # nothing was opened, let alone written
+            return LogBusy(reason)
+        self._refused = WritesRefused(reason)
+        raise self._refused from failure
 
     def _encode(self, record: Record, offset: int, now: int) -> tuple[bytes, Record]:
         frame = encode(
@@ -302,81 +245,55 @@ class Log:
         age = self._clock() - segment.first_timestamp / 1000
         return age > self._policy.segment_seconds
 
-    def _must_sync(self) -> bool:
-        if self._policy.acknowledge is Acknowledge.SYNCED:
-            return True
-        return self._clock() - self._synced_at >= self._policy.sync_interval
-
     def _sync(self) -> None:
         """Sync the active segment; a failure ends all writing."""
         try:
-            self._active.store.sync()
+            self._syncing.sync(self._active)
         except OSError as failure:
             self._refused = WritesRefused(
                 f"{self._active.store.path}: {failure.strerror or failure}"
             )
             raise self._refused from failure
-        self._dirty, self._synced_at = False, self._clock()
-        self._write_mark()
-
-    def _write_mark(self) -> None:
-        active = self._active
-        mark = Mark(active.base_offset, active.store.end, active.next_offset)
-        # A mark that is too low costs a second look at the next start, nothing else.
-        with contextlib.suppress(OSError):
-            self._mark.write(mark)
 
     def _roll(self) -> None:
         """Seal the active segment, which is whole on disk then, and begin another."""
-        if self._dirty:
+        if self._syncing.pending:
             self._sync()
         self._active.seal()
         base = self.next_offset
         try:
             Segment.create(self._directory, base, self._files)
+            segment = Segment(
+                self._directory,
+                base,
+                files=self._files,
+                index_interval_bytes=self._policy.index_interval_bytes,
+            )
         except OSError:
             # Half a segment would be mended at the next start; none is simpler.
             with contextlib.suppress(OSError):
                 self._files.remove(self._directory / f"{base:020}.log")
             raise
-        segment = Segment(
-            self._directory,
-            base,
-            files=self._files,
-            index_interval_bytes=self._policy.index_interval_bytes,
-        )
         segment.scan()
-        with self._guard:
-            self._segments.append(segment)
-        self._write_mark()
-        self._retain()
+        self._segments.append(segment)
+        self._syncing.note(segment)
+        # what can't be removed is no reason to take no records; `maintain` tries again
+        with contextlib.suppress(OSError):
+            self._retain()
 
     def _retain(self) -> None:
         """Drop segments from the oldest on, as far as policy and readers let it."""
-        while self._is_due(self._segments[0]):
-            with self._guard:
-                oldest = self._segments[0]
-                held = min((hold.offset for hold in self._holds), default=None)
-                if held is not None and held < oldest.next_offset:
-                    return
-                del self._segments[0]
-            oldest.remove()
+        while self._has_too_much() and not self._segments.is_held:
+            # the files first: were the next ones to go before them, a gap would stay
+            self._segments.oldest.remove()
             self._files.sync_directory(self._directory)
+            self._segments.let_go()
 
-    def _is_due(self, oldest: Segment) -> bool:
+    def _has_too_much(self) -> bool:
         if len(self._segments) == 1:
             return False
         policy = self._policy
         if policy.retention_bytes and self.size_bytes > policy.retention_bytes:
             return True
-        age = self._clock() - oldest.last_timestamp / 1000
+        age = self._clock() - self._segments.oldest.last_timestamp / 1000
         return bool(policy.retention_seconds) and age > policy.retention_seconds
-
-
-def _frames(
-    segments: list[Segment], offset: int, until: int
-) -> Iterator[tuple[Record, int]]:
-    """Yield records of consecutive segments from *offset* on, with frame sizes."""
-    for segment in segments:
-        if segment.next_offset > offset:
-            yield from segment.read(max(offset, segment.base_offset), until=until)

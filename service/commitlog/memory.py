@@ -3,7 +3,6 @@
 import time
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Sequence
-from itertools import islice
 from operator import attrgetter
 
 from service.commitlog.bell import Bell
@@ -60,7 +59,7 @@ class MemoryLog:
             raise OffsetOutOfRange(offset, lowest=lowest, next_offset=next_offset)
         found: list[Record] = []
         start = offset - lowest
-        for record in islice(self._records, start, start + max_records):
+        for record in self._records[start : start + max_records]:
             max_bytes -= size_of(record)
             if found and max_bytes < 0:
                 break
@@ -84,6 +83,11 @@ class MemoryLog:
     def offsets(self) -> Offsets:
         """Return which records can be read."""
         return Offsets(self._lowest, self._lowest + len(self._records))
+
+    async def fresh_offsets(self) -> Offsets:
+        """Return which records can be read; nobody else appends."""
+        self._bell.check()
+        return self.offsets()
 
     async def offset_at(self, timestamp: int) -> int:
         """Return the offset of the first record at *timestamp* or later."""

@@ -90,7 +90,20 @@ class CommitLog(Protocol):
         ...
 
     def offsets(self) -> Offsets:
-        """Return which records can be read."""
+        """Return which records can be read, as far as this process knows."""
+        ...
+
+    async def fresh_offsets(self) -> Offsets:
+        """
+        Return which records can be read, those included that other processes appended.
+
+        Returns:
+            At least what was acknowledged before the call, whoever asked for it.
+
+        Raises:
+            LogUnreachable: Nobody answers who knows.
+            LogDamaged, LogClosed: As `read`.
+        """
         ...
 
     async def offset_at(self, timestamp: int) -> int:

@@ -39,9 +39,12 @@ from typing import NamedTuple
 
 from google_crc32c import value as crc32c
 
+from service.commitlog.errors import BadRecords
+
 __all__ = [
     "FILE_HEADER_BYTES",
     "FRAME_HEADER_BYTES",
+    "VERSION",
     "BadFrame",
     "Compression",
     "PartialFrame",
@@ -49,10 +52,15 @@ __all__ = [
     "decode",
     "encode",
     "file_header",
+    "offset_in",
     "size_of",
+    "version_in",
 ]
 
-_MAGIC = b"HSCLOG\x00\x01"
+VERSION = 1
+"""Of the format."""
+_NAME = b"HSCLOG\x00"
+_MAGIC = _NAME + bytes([VERSION])
 _HEAD = struct.Struct("<IIQqHHI")
 _TAIL = struct.Struct("<IQqHHI")
 _CRC = struct.Struct("<I")
@@ -119,20 +127,32 @@ def file_header(base_offset: int) -> bytes:
     return _MAGIC + base_offset.to_bytes(8, "little")
 
 
+def version_in(header: bytes) -> int | None:
+    """Return the version of the format of a store, if it begins as one."""
+    if header.startswith(_NAME) and len(header) >= len(_MAGIC):
+        return header[len(_NAME)]
+    return None
+
+
+def offset_in(head: bytes) -> int:
+    """Return the offset that the first bytes of a frame say, unchecked."""
+    return int.from_bytes(head[_SKIPPED : _SKIPPED + 8], "little")
+
+
 def size_of(record: Record) -> int:
     """
     Return the bytes of the frame of *record*, uncompressed.
 
     Raises:
-        ValueError: More or longer headers than a frame can hold.
+        BadRecords: More or longer headers than a frame can hold.
     """
     size = FRAME_HEADER_BYTES + len(record.value) + len(record.key or b"")
     if len(record.headers) > _MOST_HEADERS:
-        raise ValueError(f"more than {_MOST_HEADERS} headers")
+        raise BadRecords(f"more than {_MOST_HEADERS} headers")
     for name, value in record.headers:
         raw = len(name.encode())
         if raw > _LONGEST_NAME:
-            raise ValueError(f"the name of a header is over {_LONGEST_NAME} bytes")
+            raise BadRecords(f"the name of a header is over {_LONGEST_NAME} bytes")
         size += _HEADER.size + raw + len(value)
     return _padded(size)
 

@@ -4,9 +4,10 @@ What happens to a directory before a log is opened: find, check, cut, write anew
     sealed segments   must join without gap; an index that doesn't fit its store is
                       rebuilt from it. Their frames are checked when they are read
     active segment    every frame is checked. Damage below the synced mark: LogDamaged.
-                      Above it: a torn tail, saved aside as `<base>-<position>.torn`,
-                      cut off and counted. What is left above the mark is written again
-                      and synced before anyone reads it
+                      Above it: a torn tail, saved aside as `<base>-<position>.torn`
+                      (or `…-2.torn`, where there is one), cut off and counted. What is
+                      left above the mark is written again and synced before anyone
+                      reads it
     half-made segment the last one when it has at most a header, and the mark doesn't
                       know it: made anew
 
@@ -16,6 +17,7 @@ read again and may be deleted.
 Source: https://pkg.go.dev/go.etcd.io/etcd/server/v3/storage/wal#Repair
 """
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,9 +30,10 @@ from service.commitlog.record import FILE_HEADER_BYTES
 from service.commitlog.segment import Segment, store_path
 from service.commitlog.store import write_all
 
-__all__ = ["Recovery", "base_offsets", "recover", "save_aside"]
+__all__ = ["Recovery", "base_offsets", "recover", "save_aside", "torn_path"]
 
-_STORE = re.compile(r"\d{20}\.log")
+_STORE = re.compile(r"0[0-9]{19}\.log")
+"""Name of a store; no log comes to an offset of 20 digits."""
 
 
 @dataclass(slots=True)
@@ -102,6 +105,32 @@ def recover(directory: Path, *, policy: Policy, files: FileSystem) -> Recovery:
     return found
 
 
+def torn_path(
+    directory: Path,
+    base: int,
+    position: int,
+    files: FileSystem,
+    *,
+    data: bytes | None = None,
+) -> Path:
+    """
+    Return where to save what is cut off: never over what was saved before.
+
+    Args:
+        directory: Of the log.
+        base: Of the segment.
+        position: Where it is cut.
+        files: The file system.
+        data: What is saved; a file that holds a begin of it is written anew.
+    """
+    names, stem = files.names(directory), f"{base:020}-{position}"
+    path, number = directory / f"{stem}.torn", 1
+    while path.name in names and not (data and _is_begin(path, data, files)):
+        number += 1
+        path = directory / f"{stem}-{number}.torn"
+    return path
+
+
 def save_aside(
     segment: Segment, position: int, directory: Path, files: FileSystem
 ) -> Path | None:
@@ -110,7 +139,7 @@ def save_aside(
     data = store.bytes_from(position, store.size() - position)
     if not data.strip(b"\x00"):
         return None
-    path = directory / f"{segment.base_offset:020}-{position}.torn"
+    path = torn_path(directory, segment.base_offset, position, files, data=data)
     file = files.open(path, create=True)
     try:
         write_all(file, 0, data)
@@ -121,6 +150,12 @@ def save_aside(
     return path
 
 
+def _is_begin(path: Path, data: bytes, files: FileSystem) -> bool:
+    """Tell whether the file holds the begin of *data*: a start that was cut off."""
+    with contextlib.closing(files.open(path, write=False)) as file:
+        return data.startswith(file.read(0, len(data) + 1))
+
+
 def _open(directory: Path, base: int, policy: Policy, files: FileSystem) -> Segment:
     interval = policy.index_interval_bytes
     return Segment(directory, base, files=files, index_interval_bytes=interval)
@@ -129,8 +164,7 @@ def _open(directory: Path, base: int, policy: Policy, files: FileSystem) -> Segm
 def _check_sealed(found: Recovery, next_base: int) -> None:
     segment = found.segments[-1]
     path = str(segment.store.path)
-    if not segment.has_header():
-        raise LogDamaged(path, 0, "the header is wrong")
+    segment.check_header()
     if not segment.load() or segment.next_offset != next_base:
         segment.scan()
         segment.seal()
@@ -159,8 +193,7 @@ def _check_active(
 ) -> None:
     segment = found.segments[-1]
     path = str(segment.store.path)
-    if not segment.has_header():
-        raise LogDamaged(path, 0, "the header is wrong")
+    segment.check_header()
     try:
         segment.scan()
     except LogDamaged as damage:

@@ -9,10 +9,18 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.commitlog.errors import LogDamaged
+from service.commitlog.errors import LogDamaged, OtherVersion
 from service.commitlog.files import FileSystem
 from service.commitlog.index import Index, Sealed
-from service.commitlog.record import FILE_HEADER_BYTES, Record, file_header
+from service.commitlog.record import (
+    FILE_HEADER_BYTES,
+    FRAME_HEADER_BYTES,
+    VERSION,
+    Record,
+    file_header,
+    offset_in,
+    version_in,
+)
 from service.commitlog.store import Store, write_all
 
 __all__ = ["Segment", "index_path", "store_path"]
@@ -77,10 +85,21 @@ class Segment:
             file.close()
         files.sync_directory(directory)
 
-    def has_header(self) -> bool:
-        """Tell whether the file begins as a store of this base offset."""
+    def check_header(self) -> None:
+        """
+        Return when the file begins as a store of this base offset.
+
+        Raises:
+            OtherVersion: It is a store of another format.
+            LogDamaged: It is none, or of another offset.
+        """
         found = self.store.bytes_from(0, FILE_HEADER_BYTES)
-        return found == file_header(self.base_offset)
+        if found == file_header(self.base_offset):
+            return
+        version = version_in(found)
+        if version not in (None, VERSION):
+            raise OtherVersion(str(self.store.path), version, VERSION)
+        raise LogDamaged(str(self.store.path), 0, "the header is wrong")
 
     @property
     def empty(self) -> bool:
@@ -152,7 +171,7 @@ class Segment:
         Raises:
             LogDamaged: A frame is wrong, or not the one that belongs there.
         """
-        start = self.index.position(offset, default=FILE_HEADER_BYTES)
+        start = self._start(offset)
         expected = -1
         for record, after in self.store.frames(start):
             if record.offset >= until:
@@ -171,10 +190,17 @@ class Segment:
         self.store.close()
 
     def remove(self) -> None:
-        """Close and delete: the store first, an index alone is nothing."""
-        self.close()
+        """Delete the files, which stay open: the store first, an index is nothing."""
         self._files.remove(store_path(self._directory, self.base_offset))
         self._files.remove(index_path(self._directory, self.base_offset))
+
+    def _start(self, offset: int) -> int:
+        """Return where to look for *offset* from: the start, if the index is wrong."""
+        start = self.index.position(offset, default=FILE_HEADER_BYTES)
+        # an index of other records may fit by its numbers: it must never skip any
+        if offset_in(self.store.bytes_from(start, FRAME_HEADER_BYTES)) > offset:
+            return FILE_HEADER_BYTES
+        return start
 
     def _expect(self, record: Record, position: int) -> None:
         if record.offset != self.next_offset:

@@ -46,9 +46,12 @@ class _Load:
             self.longest = max(self.longest, time.monotonic() - begin)
 
     async def follow(self, log, seen):
-        async with contextlib.aclosing(log.follow(0)) as batches:
-            async for batch in batches:
-                seen.extend(batch)
+        while True:
+            # told that nobody has led for longer than its time-out, it goes on there
+            with contextlib.suppress(LogUnreachable):
+                async with contextlib.aclosing(log.follow(len(seen))) as batches:
+                    async for batch in batches:
+                        seen.extend(batch)
 
     async def await_more(self, records):
         """Wait until so many more are acknowledged."""
@@ -76,7 +79,7 @@ async def _loaded(servers):
         yield load
         load.stopping = True
         await asyncio.gather(*producers)
-        await _check(load, logs[0])
+        await _check(load, logs[0], followers)
     finally:
         for task in producers + followers:
             task.cancel()
@@ -85,7 +88,7 @@ async def _loaded(servers):
             await log.close()
 
 
-async def _check(load, log):
+async def _check(load, log, followers):
     records, offset = [], 0
     while batch := await log.read(offset, max_records=1000):
         records += batch
@@ -101,8 +104,10 @@ async def _check(load, log):
         mine = [load.acknowledged[offset] for offset in told]
         assert mine == sorted(mine)
     end = time.monotonic() + LIMIT
-    for seen in load.seen:
+    for seen, follower in zip(load.seen, followers, strict=True):
         while len(seen) < len(records):
+            if follower.done():
+                await follower  # it tells why
             assert time.monotonic() < end, "a follower stands still"
             await asyncio.sleep(0.02)
         assert seen == records

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import socket
 import subprocess
 import time
 import urllib.error
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.chart import need_tool
-from tests.support.programs import Killable
+from tests.support.programs import Killable, free_ports
 
 __all__ = ["NatsServer", "nats_cluster", "nats_server"]
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds that servers may take to start and to find a leader."""
 _CONFIG = """
 server_name: {name}
@@ -82,7 +81,7 @@ class NatsServer(Killable):
 
     def _get(self, path: str) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self._ports[1]}/{path}"
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(url, timeout=10) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
 
@@ -129,7 +128,7 @@ def nats_cluster(
 def _made(
     folder: Path, count: int, sync_always: bool, most: str, extra: str
 ) -> list[NatsServer]:
-    ports = _free_ports(3 * count)
+    ports = free_ports(3 * count)
     routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports[2::3])
     made = []
     for number in range(count):
@@ -147,11 +146,3 @@ def _made(
         )
         made.append(NatsServer(folder, name, config, (client, http)))
     return made
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

@@ -2,16 +2,16 @@
 
 import asyncio
 import errno
-import shutil
-import subprocess
+import traceback
 from pathlib import Path
 
 import pytest
 
-from service.commitlog import Policy, Record, SegmentLog
+from service.commitlog import Acknowledge, Policy, Record, SegmentLog
 from service.commitlog.errors import LogBusy, LogFull, LogLocked, WritesRefused
 from service.commitlog.log import Log
 from tests.support.crash_files import CrashFiles
+from tests.support.small_disk import small_disk
 
 HERE = Path("log")
 SMALL = Policy(segment_bytes=512)
@@ -50,6 +50,21 @@ async def test_failed_sync_ends_all_acknowledgements(code):
     await log.close()
 
 
+async def test_refused_appends_take_no_memory():
+    """However often a producer tries, the failure keeps nothing of its tries."""
+    files = CrashFiles()
+    log = await SegmentLog.open(HERE, files=files)
+    files.fail = _failing("sync", errno.EIO)
+    depths = []
+    for _ in range(5):
+        with pytest.raises(WritesRefused):
+            await log.append([Record(b"doubtful")])
+        depths.append(len(list(traceback.walk_tb(log.refused.__traceback__))))
+    await log.close()
+
+    assert depths[1:] == depths[1:2] * 4
+
+
 async def test_restart_after_a_failed_sync_writes_the_doubtful_bytes_again():
     """The page cache calls them clean: only a new write brings them to the disk."""
     files = CrashFiles()
@@ -67,22 +82,50 @@ async def test_restart_after_a_failed_sync_writes_the_doubtful_bytes_again():
     assert node.synced == bytes(node.data)
 
 
-@pytest.mark.parametrize("operation", ["write", "create"])
-def test_full_disk_loses_nothing_and_writing_works_once_there_is_space(operation):
+def test_clock_that_is_set_back_does_not_put_off_the_sync():
+    """An hour back would else be an hour of records that a power cut takes."""
+    files, now = CrashFiles(), [10_000.0]
+    policy = Policy(acknowledge=Acknowledge.WRITTEN, sync_interval=1.0)
+    log = Log(HERE, policy, files=files, clock=lambda: now[0])
+    node = files.current[f"{0:020}.log"]
+    now[0] -= 3600
+    log.commit([[Record(b"x")]])
+    now[0] += 2
+    log.maintain()
+
+    assert node.synced == bytes(node.data)
+    log.close()
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "error"),
+    [
+        ("write", errno.ENOSPC, LogFull),
+        ("create", errno.ENOSPC, LogFull),
+        ("create", errno.EMFILE, LogBusy),
+        ("open", errno.ENFILE, LogBusy),
+    ],
+)
+def test_shortage_loses_nothing_and_writing_works_once_it_is_over(
+    operation, code, error
+):
     """Nothing of the failed append is stored, also in the middle of a roll."""
     files = CrashFiles()
     log = Log(HERE, SMALL, files=files)
-    kept = []
+    kept, failed = [], 0
     for number in range(60):
         value = b"%03d" % number * 10
-        full = number % 3 == 2
-        files.fail = _failing(operation, errno.ENOSPC) if full else lambda *_: None
+        short = number % 3 == 2
+        files.fail = _failing(operation, code) if short else lambda *_: None
         files.short = number % 5 and 7
         done = log.commit([[Record(value)]])
-        assert isinstance(done.error, LogFull) or not done.error
+        assert isinstance(done.error, error) or not done.error
+        failed += bool(done.error)
         kept += [value] * len(done.offsets)
 
+    files.fail = lambda *_: None
     assert _values(log) == kept
+    assert failed
     assert len(kept) >= 40
     log.close()
     assert _values(Log(HERE, SMALL, files=files)) == kept
@@ -127,10 +170,7 @@ async def test_real_full_disk_recovers(tmp_path):
     """A tmpfs of 256 KiB: fill it, make room, go on."""
     mount = tmp_path / "small"
     mount.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", mount]
-    if not shutil.which("mount") or subprocess.run(command).returncode:
-        pytest.skip("a tmpfs can't be mounted here")
-    try:
+    with small_disk(mount, size="256k"):
         ballast = mount / "ballast"
         ballast.write_bytes(bytes(64 * 1024))
         log = await SegmentLog.open(mount / "log")
@@ -151,5 +191,3 @@ async def test_real_full_disk_recovers(tmp_path):
         again = Log(mount / "log")
         assert _values(again) == kept
         again.close()
-    finally:
-        subprocess.run(["umount", mount], check=True)

@@ -1,13 +1,14 @@
 """`httpserver log` on whole, torn and damaged directories."""
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
 from service.commitlog import Policy, Record
-from service.commitlog.errors import LogDamaged
+from service.commitlog.errors import LogDamaged, OtherVersion
 from service.commitlog.log import Log
 
 POLICY = Policy(segment_bytes=400)
@@ -84,6 +85,69 @@ def test_damage_is_found_and_repair_keeps_what_lies_before(directory, place):
     assert kept + aside - before in {40, 56}
 
 
+def test_repair_never_writes_over_what_it_saved_before(directory):
+    """The same place fails again, as a bad block does: both halves are there."""
+    saved = []
+    for number in range(3):
+        path = _stores(directory)[0]
+        _damage(path, 100)
+        before = path.read_bytes()
+        told = json.loads(_log("repair", directory, "--json").stdout)
+        saved.append((told["saved"][-1], before[path.stat().st_size :]))
+        log = Log(directory, Policy())
+        for _ in range(4):
+            log.commit([[Record(b"after %d" % number)]])
+        log.close()
+
+    assert len({path for path, _ in saved}) == 3
+    assert all(Path(path).read_bytes() == lost for path, lost in saved)
+
+
+def test_tail_that_is_torn_twice_at_one_place_is_saved_twice(directory):
+    """But not the same again, where a start was cut off in between."""
+    store = _stores(directory)[-1]
+    for tail in (b"half a frame", b"half a fra", b"another one", b"another one"):
+        with store.open("ab") as file:
+            file.write(tail)
+        Log(directory, POLICY).close()
+    torn = sorted(each.read_bytes() for each in directory.glob("*.torn"))
+
+    assert torn == [b"another one", b"half a fra", b"half a frame"]
+
+
+def test_repair_of_a_log_without_segments_makes_one(directory):
+    """Its offsets go on where they were, so none means another record."""
+    for path in _stores(directory):
+        path.unlink()
+    assert _log("verify", directory).exit_code == 1
+    done = _log("repair", directory)
+
+    assert done.exit_code == 0
+    assert "the log ends before offset 20" in done.stdout
+    assert _log("verify", directory).exit_code == 0
+    log = Log(directory, POLICY)
+    assert (log.lowest_offset, log.next_offset) == (20, 20)
+    log.close()
+
+
+@pytest.mark.parametrize("place", [0, -1], ids=["sealed", "active"])
+def test_log_of_another_version_is_neither_opened_nor_cut(directory, place):
+    """A newer program wrote it: nothing is damaged, and repair must not take it."""
+    path = _stores(directory)[place]
+    data = bytearray(path.read_bytes())
+    data[7] = 2
+    path.write_bytes(data)
+    before = {each.name: each.read_bytes() for each in directory.iterdir()}
+    with pytest.raises(OtherVersion, match="version 2, this program reads 1"):
+        Log(directory, POLICY)
+    verified, repaired = (_log(each, directory) for each in ("verify", "repair"))
+
+    assert (verified.exit_code, repaired.exit_code) == (1, 1)
+    assert "format version 2" in verified.stderr
+    assert "format version 2" in repaired.stderr
+    assert {each.name: each.read_bytes() for each in directory.iterdir()} == before
+
+
 def test_damage_of_the_last_segment_refuses_the_start(directory):
     """With file and byte."""
     _damage(_stores(directory)[-1], 20)
@@ -107,9 +171,10 @@ def test_missing_segment_refuses_the_start(directory):
     assert _log("verify", directory).exit_code == 1
 
 
-def test_stray_file_among_the_segments_is_refused(directory):
+@pytest.mark.parametrize("name", ["copy", "9" * 20, "\u0661" * 20, "1"])
+def test_stray_file_among_the_segments_is_refused(directory, name):
     """A copy beside its original would be read twice."""
-    (directory / "copy.log").write_bytes(b"")
+    (directory / f"{name}.log").write_bytes(b"")
 
     with pytest.raises(LogDamaged, match="not the name of a segment"):
         Log(directory, POLICY)
@@ -125,6 +190,23 @@ def test_index_that_does_not_fit_is_rebuilt(directory, content):
 
     assert log.recovery.rebuilt_indexes == 1
     assert [r.value for r in found] == [b"value %02d" % n for n in range(20)]
+    log.close()
+
+
+def test_index_of_other_records_skips_none(tmp_path):
+    """It fits by its numbers and leads too far: the store itself is looked at."""
+    policy = Policy(segment_bytes=200, index_interval_bytes=8)
+    for name, sizes in (("ours", (8, 8, 48)), ("others", (48, 8, 8))):
+        log = Log(tmp_path / name, policy, clock=lambda: 1000.0)
+        for size in (*sizes, 99):
+            log.commit([[Record(bytes(size))]])
+        log.close()
+    index = min((tmp_path / "others").glob("*.index"))
+    (tmp_path / "ours" / index.name).write_bytes(index.read_bytes())
+    log = Log(tmp_path / "ours", policy)
+    found = log.read(1, max_records=2, max_bytes=10**6, until=4)
+
+    assert [record.offset for record in found] == [1, 2]
     log.close()
 
 
@@ -148,6 +230,24 @@ def test_stats_count_what_is_there(directory):
     )
     assert found["segments"] == len(found["each"]) > 2
     assert "records        20" in _log("stats", directory).stdout
+
+
+@pytest.mark.parametrize("command", ["verify", "stats", "dump", "repair"])
+def test_directory_without_a_log_is_refused(command, tmp_path):
+    """A name mistyped is not told to be whole, and nothing is written into it."""
+    done = _log(command, tmp_path)
+
+    assert done.exit_code == 2
+    assert "holds no log" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_directory_of_several_streams_tells_their_names(directory):
+    """That is what the service's own setting names."""
+    done = _log("verify", directory.parent)
+
+    assert done.exit_code == 2
+    assert directory.name in done.stderr
 
 
 def test_repair_of_a_log_in_use_is_refused(directory):

@@ -1,8 +1,12 @@
 """What retention takes, and what it leaves to a reader."""
 
 import contextlib
+import errno
+
+import pytest
 
 from service.commitlog import Acknowledge, Policy, Record, SegmentLog
+from service.commitlog.files import OsFileSystem
 from service.commitlog.log import Log
 from tests.support.crash_files import CrashFiles
 
@@ -90,3 +94,51 @@ async def test_written_records_are_synced_after_the_interval(tmp_path):
 
     assert unsynced
     assert node.synced == bytes(node.data)
+
+
+class KeptFiles(OsFileSystem):
+    """Files of which some can't be removed for a while."""
+
+    kept: str | None = None
+
+    def remove(self, path):
+        if self.kept and path.name == self.kept:
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+        super().remove(path)
+
+
+@pytest.mark.parametrize("kind", ["log", "index"])
+def test_file_that_can_not_be_removed_is_tried_again_before_any_other(tmp_path, kind):
+    """Segments go from the oldest on: a later one that went first would be a gap."""
+    now, files = [1000.0], KeptFiles()
+    policy = Policy(segment_bytes=300, retention_seconds=60.0)
+    log = Log(tmp_path, policy, files=files, clock=lambda: now[0])
+    _fill(log)
+    files.kept = f"{0:020}.{kind}"
+    now[0] += 61.0
+    for _ in range(3):
+        log.maintain()
+    whole = log.read(0, max_records=99, max_bytes=10**6, until=30)
+    log.close()
+    again = Log(tmp_path, policy, files=files, clock=lambda: now[0])
+    assert again.next_offset == 30
+
+    files.kept = None
+    again.maintain()
+
+    assert [record.offset for record in whole] == list(range(30))
+    assert again.segment_count == 1
+    assert len(list(tmp_path.glob("*.log"))) == 1
+    again.close()
+
+
+def test_file_that_can_not_be_removed_does_not_end_writing(tmp_path):
+    """Too many records are kept; those that come are kept too."""
+    files = KeptFiles()
+    log = Log(tmp_path, POLICY, files=files)
+    files.kept = f"{0:020}.log"
+    _fill(log)
+
+    assert log.commit([[Record(b"x")]]).error is None
+    assert (log.lowest_offset, log.next_offset) == (0, 31)
+    log.close()
