@@ -1,7 +1,11 @@
 """
 A client of the log service: what is acknowledged once, and nothing left out or twice.
 
-    client      calls, each with a deadline, attempts and a choice of endpoints
+    client      what a program calls
+    asking      a call with one answer: its deadline, its attempts, its outcome
+    producing   a producer's stream
+    following   a consumer's stream
+    calling     one attempt: an endpoint, a connection, who calls
     resuming    streams that go on where they were when a server stops, dies or is slow
     sending     what a stream of producers has sent, and what was acknowledged of it
     channels    a channel for each endpoint; certificates are taken in anew on change

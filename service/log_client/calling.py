@@ -1,18 +1,19 @@
 """One attempt of a call: an endpoint, a connection, who calls, and what it comes to."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import grpc
 
-from service.commitlog.errors import CommitLogError, LogUnreachable, OutcomeUnknown
+from service.commitlog.errors import CommitLogError, OutcomeUnknown
 from service.discovery.balancer import Balancer, Policy
 from service.discovery.lease import Lease
 from service.discovery.model import Endpoint, NoEndpoints, UnknownService
 from service.log_api.v1 import log_pb2_grpc
 from service.log_client.channels import Channels
-from service.log_client.errors import is_lost, raised
+from service.log_client.errors import ClientClosed, NotConnected, is_lost, raised
 from service.log_client.options import ChannelOptions
 from service.log_client.targets import SCHEME, FixedEndpoints, endpoints_of
 
@@ -101,6 +102,11 @@ class Calling:
                 before, flight.in_doubt = flight.in_doubt, produces
                 try:
                     yield Line(stub, self._sent_along())
+                except asyncio.CancelledError:
+                    if not self._channels.cancelled():
+                        raise
+                    closed = ClientClosed()
+                    raise OutcomeUnknown(str(closed)) if produces else closed from None
                 except grpc.aio.AioRpcError as failure:
                     error = raised(failure, produces=produces)
                     in_doubt = isinstance(error, OutcomeUnknown)
@@ -114,7 +120,7 @@ class Calling:
                 self._service, exclude=flight.tried, is_failure=is_lost
             )
         except NoEndpoints as error:
-            raise LogUnreachable(str(error)) from error
+            raise NotConnected(str(error)) from error
         except UnknownService as error:
             raise CommitLogError(f"no service {self._service} is known") from error
 

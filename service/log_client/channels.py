@@ -17,6 +17,7 @@ import grpc
 from service.commitlog.errors import LogUnreachable
 from service.discovery.model import Endpoint
 from service.log_api.v1 import log_pb2, log_pb2_grpc
+from service.log_client.errors import ClientClosed, NotConnected
 from service.log_client.options import ChannelOptions, Tls
 
 __all__ = ["Channels", "check_files"]
@@ -51,6 +52,9 @@ class Channels:
         options: How they are made.
         tell: Told why new certificates were not taken.
 
+    Attributes:
+        closed: Whether `close` was called.
+
     Concurrency:
         For one event loop.
     """
@@ -66,6 +70,7 @@ class Channels:
         self._links: dict[Endpoint, _Link] = {}
         self._stamp: _Stamp = ()
         self._credentials: grpc.ChannelCredentials | None = None
+        self.closed = False
 
     @asynccontextmanager
     async def stub(
@@ -75,15 +80,26 @@ class Channels:
         Give the calls of *endpoint*, over a connection that stands.
 
         Raises:
-            LogUnreachable: There is none; nothing was sent.
+            LogUnreachable: There is none, or there are no certificates; nothing was
+                sent.
+            ClientClosed: All of them were ended.
         """
         await self._look()
+        if self.closed:
+            raise ClientClosed
         link = self._links.get(endpoint)
         if link is None:
             link = self._links[endpoint] = _Link(self._made(str(endpoint)))
         link.calls += 1
         try:
-            await self._connected(link, endpoint)
+            try:
+                await self._connected(link, endpoint)
+            except grpc.aio.UsageError as error:  # of a channel that was ended
+                raise ClientClosed from error
+            except asyncio.CancelledError as error:
+                if self.cancelled():
+                    raise ClientClosed from error
+                raise
             yield link.stub
         finally:
             await link.leave()
@@ -93,8 +109,14 @@ class Channels:
         for each in self._links.keys() - set(endpoints):
             await self._retire(each)
 
+    def cancelled(self) -> bool:
+        """Tell whether `close` cancelled what the current task waits for."""
+        task = asyncio.current_task()
+        return self.closed and not (task and task.cancelling())
+
     async def close(self) -> None:
-        """End all of them at once, calls included."""
+        """End all of them at once, calls included; there will be no others."""
+        self.closed = True
         links, self._links = self._links, {}
         for link in links.values():
             await link.channel.close()
@@ -142,7 +164,7 @@ class Channels:
                     await link.channel.wait_for_state_change(state)
                     state = link.channel.get_state(try_to_connect=True)
         if state is not ready:
-            raise LogUnreachable(f"{endpoint}: {await _why(link)}")
+            raise NotConnected(f"{endpoint}: {await _why(link)}")
 
 
 async def _why(link: _Link) -> str:
@@ -150,7 +172,9 @@ async def _why(link: _Link) -> str:
     try:
         await link.stub.GetOffsets(log_pb2.GetOffsetsRequest(), timeout=1.0)
     except grpc.aio.AioRpcError as failure:
-        return failure.details() or failure.code().name
+        # its last words are the cause; what is before them names the address again
+        last = (failure.details() or "").rpartition("last error: UNKNOWN: ")[2]
+        return last or failure.code().name
     return "no connection"
 
 

@@ -5,6 +5,8 @@ Whatever the service itself says comes as it raised it (`service.log_api.errors`
 the network, and of what is in between:
 
     LogUnreachable    no connection, or none any more: nothing was taken
+    NotConnected      the same, and nothing was sent
+    ClientClosed      the client was closed meanwhile, or before; nothing was taken
     OutcomeUnknown    a produce that was sent and not answered
     RecordTooLarge    a message over the limit of either side
     CallFailed        any other status, such as of a server that is none of ours
@@ -21,10 +23,22 @@ from service.commitlog.errors import (
     LogUnreachable,
     OutcomeUnknown,
     RecordTooLarge,
+    WritesRefused,
 )
 from service.log_api.errors import CallRefused, Reason, error_of
 
-__all__ = ["CallFailed", "IfUnknown", "is_lost", "passes", "passes_unknown", "raised"]
+__all__ = [
+    "CallFailed",
+    "ClientClosed",
+    "IfUnknown",
+    "NotConnected",
+    "is_free",
+    "is_lost",
+    "passes",
+    "passes_unknown",
+    "raised",
+    "told",
+]
 
 IfUnknown = Literal["raise", "deduplicated", "again"]
 """What becomes of a produce whose outcome is unknown. `raise`: OutcomeUnknown.
@@ -51,6 +65,17 @@ _PASSING = {
 
 _IN_DOUBT = {Reason.TIMED_OUT, Reason.INTERNAL}
 """Reasons of which nobody knows what was stored."""
+
+
+class NotConnected(LogUnreachable):
+    """Nobody is there to call; nothing was sent."""
+
+
+class ClientClosed(LogClosed):
+    """The client was closed: nothing was taken, and it makes no more calls."""
+
+    def __init__(self) -> None:
+        super().__init__("the client was closed")
 
 
 class CallFailed(CommitLogError):
@@ -92,6 +117,8 @@ def passes(error: Exception) -> bool:
     """Whether the same call may succeed soon, and stored nothing."""
     if isinstance(error, CallRefused):
         return error.reason in _PASSING
+    if isinstance(error, ClientClosed):
+        return False
     return isinstance(error, LogBusy | LogClosed)
 
 
@@ -101,8 +128,39 @@ def passes_unknown(error: Exception) -> bool:
     return passes(error) or type(error) is OutcomeUnknown
 
 
+def told(error: CommitLogError, *, in_doubt: bool) -> CommitLogError:
+    """
+    Return *error*, which must not say that nothing was stored when it may be.
+
+    Args:
+        error: Of the last attempt.
+        in_doubt: Whether an attempt may have stored something.
+    """
+    if in_doubt and not isinstance(error, WritesRefused):
+        return OutcomeUnknown(str(error))
+    return error
+
+
+def is_free(error: Exception) -> bool:
+    """
+    Whether the service is away: asking again is no burden to it.
+
+    It waits for a connection first, and those come no faster than a channel makes them.
+    """
+    if isinstance(error, CallRefused):
+        return error.reason is Reason.STOPPING
+    if isinstance(error, LogClosed | NotConnected):
+        return True
+    cause = error.__cause__
+    if not isinstance(cause, grpc.aio.AioRpcError) or error_of(cause) is not None:
+        return False
+    return cause.code() is grpc.StatusCode.UNAVAILABLE
+
+
 def is_lost(error: BaseException) -> bool:
     """Whether *error* speaks against the endpoint."""
     if isinstance(error, CallRefused):
         return error.reason is Reason.STOPPING
+    if isinstance(error, ClientClosed):
+        return False
     return isinstance(error, LogClosed | LogUnreachable | OutcomeUnknown)

@@ -75,6 +75,11 @@ class ChannelOptions:
             # a name of several addresses, as a headless Service is: all of them
             ("grpc.lb_policy_name", "round_robin"),
             ("grpc.service_config_disable_resolution", 1),
+            # a pod that is made anew has another address; gRPC looks twice a minute
+            (
+                "grpc.dns_min_time_between_resolutions_ms",
+                int(self.reconnect_most * 1000),
+            ),
             # a channel with new certificates must not find the old connections
             ("grpc.use_local_subchannel_pool", 1),
         ]

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 
-from service.commitlog.jetstream_message import MESSAGE_ID
+from service.commitlog.jetstream_message import with_message_id
 from service.commitlog.record import Record
 from service.log_api.v1 import log_pb2
 
@@ -32,7 +32,4 @@ def received(messages: Iterable[log_pb2.Record]) -> list[Record]:
 
 def with_id(record: Record) -> Record:
     """Return *record* with an id by which JetStream knows it again."""
-    if any(name == MESSAGE_ID for name, _ in record.headers):
-        return record
-    mine = (MESSAGE_ID, uuid.uuid4().hex.encode())
-    return record._replace(headers=(*record.headers, mine))
+    return with_message_id(record, uuid.uuid4().hex)

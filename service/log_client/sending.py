@@ -12,14 +12,30 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
+import grpc
+
 from service.commitlog.errors import CommitLogError, LogUnreachable, OutcomeUnknown
 from service.commitlog.record import Record
 from service.log_api.v1 import log_pb2
+from service.log_client.errors import CallFailed
 from service.log_client.records import to_send, with_id
 
-__all__ = ["Outgoing"]
+__all__ = ["Outgoing", "SourceFailed"]
 
 _Batch = list[log_pb2.Record]
+
+
+class SourceFailed(Exception):
+    """
+    The source raised: no failure of a call, whatever it is of, and not tried again.
+
+    Args:
+        error: What it raised.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(repr(error))
+        self.error = error
 
 
 class Outgoing:
@@ -82,7 +98,15 @@ class Outgoing:
         return self._waiting[self._sent - 1]
 
     def acknowledge(self) -> None:
-        """Forget the first batch that waits."""
+        """
+        Forget the first batch that waits.
+
+        Raises:
+            CallFailed: None was sent that is not acknowledged already.
+        """
+        if not self._sent:
+            text = "the server acknowledged what was not sent to it"
+            raise CallFailed(grpc.StatusCode.DATA_LOSS, text)
         self._bytes -= _size(self._waiting.popleft())
         self._sent -= 1
         self._doubtful = max(0, self._doubtful - 1)

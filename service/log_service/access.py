@@ -4,6 +4,7 @@ Who calls, and what they may do.
 A caller is known by its certificate, whose names the authority vouches for, or by a
 bearer token; without either it is an address. What it may do is looked up at each call,
 so that a change of the settings, which a ConfigMap brings, holds from the next one on.
+The streams that are open are looked at again then (`ending`).
 """
 
 import hashlib
@@ -17,7 +18,7 @@ import grpc
 
 from service.bearer import ATTEMPTS, MOST_ADDRESSES, REFILL_RATE
 from service.log_api.errors import CallRefused, Reason
-from service.resilience.throttle import KeyedThrottle
+from service.resilience.keyed_throttle import KeyedThrottle
 from service.settings.log_service import LogServiceSettings
 
 __all__ = [
@@ -49,10 +50,12 @@ class Caller(NamedTuple):
     Attributes:
         address: Without a port.
         subjects: Names that it has proved; the first is the one it is known by.
+        proof: Digest of the token that the first one was proved by, if it was.
     """
 
     address: str
     subjects: tuple[str, ...] = ()
+    proof: bytes = b""
 
     @property
     def name(self) -> str:
@@ -91,7 +94,7 @@ class Access(Protocol):
         Return when *caller* may do one of *actions* with *stream*, as it is now.
 
         Raises:
-            CallRefused: It may not.
+            CallRefused: It may not, or what it proved itself with counts no more.
         """
 
 
@@ -142,15 +145,17 @@ class ListedAccess:
         self, address: str, *, token: bytes | None, names: tuple[str, ...] = ()
     ) -> Caller:
         """Return who calls; see `Access`."""
-        subjects = names
         if token is not None:
-            subjects = (self._subject(token, address), *subjects)
-        if not subjects:
+            digest, subject = self._proved(token, address)
+            return Caller(address, (subject, *names), digest)
+        if not names:
             raise CallRefused(Reason.UNAUTHENTICATED)
-        return Caller(address, subjects)
+        return Caller(address, names)
 
     def allow(self, caller: Caller, stream: str, *actions: Action) -> None:
-        """Return when it may; see `Access`."""
+        """Return when it may, and its token still counts; see `Access`."""
+        if caller.proof and (caller.proof, caller.subjects[0]) not in self._known():
+            raise CallRefused(Reason.UNAUTHENTICATED)
         if not any(self._may(caller.subjects, stream, each) for each in actions):
             raise CallRefused(Reason.PERMISSION_DENIED)
 
@@ -163,8 +168,8 @@ class ListedAccess:
                 return True
         return False
 
-    def _subject(self, token: bytes, address: str) -> str:
-        """Return whose *token* is; addresses that guess must wait."""
+    def _proved(self, token: bytes, address: str) -> tuple[bytes, str]:
+        """Return the digest of *token* and whose it is; who guesses must wait."""
         wait = self._guessers.try_acquire(address)
         if wait > 0:
             raise CallRefused(Reason.RATE_LIMITED, retry_after=wait)
@@ -176,7 +181,7 @@ class ListedAccess:
         if found is None:
             raise CallRefused(Reason.UNAUTHENTICATED)
         self._guessers.forget(address)
-        return found
+        return given, found
 
     def _known(self) -> list[tuple[bytes, str]]:
         settings = self._settings()
@@ -190,6 +195,9 @@ class ListedAccess:
 
 
 _GUESSES = (ATTEMPTS, REFILL_RATE)
+
+_NO_NAMES = frozenset({"", "other types of SAN"})
+"""What gRPC has in the place of a name that it can't read, the same for all clients."""
 
 
 def address_of(context: Context) -> str:
@@ -208,7 +216,7 @@ def _named(context: Context) -> tuple[str, ...]:
         for key in ("x509_common_name", "x509_subject_alternative_name")
         for each in proved.get(key, ())
     ]
-    return tuple(dict.fromkeys(each for each in found if each))
+    return tuple(dict.fromkeys(each for each in found if each not in _NO_NAMES))
 
 
 def _bearer(metadata: Iterable[tuple[str, str | bytes]] | None) -> bytes | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from service.log_api.errors import CallRefused, Reason
-from service.resilience.throttle import KeyedThrottle
+from service.resilience.keyed_throttle import KeyedThrottle
 from service.settings.log_service import LogLimitSettings
 
 __all__ = ["Allowance"]

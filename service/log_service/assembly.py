@@ -46,6 +46,7 @@ def log_service(core: Core) -> Feature:
             metrics=metrics,
             endings=endings,
             max_calls=settings().limits.max_calls,
+            limits=lambda: settings().limits,
             logged=lambda: core.store.current.log.access,
             span=_spans(core),
         ),
@@ -53,6 +54,7 @@ def log_service(core: Core) -> Feature:
         ready=partial(_ready, core),
         credentials=credentials,
     )
+    core.store.subscribe(lambda _old, _new: listener.look())
     http = _http(streams, settings, access)
     certificates = [credentials] if credentials else []
     return Feature(

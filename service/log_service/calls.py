@@ -7,41 +7,59 @@ within all of these.
 """
 
 import asyncio
-import inspect
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import (
     AbstractContextManager,
     asynccontextmanager,
     nullcontext,
     suppress,
 )
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import grpc
 from structlog.contextvars import bind_contextvars
 from typing_extensions import override
 
 from service.log_api.errors import CallRefused, Reason
-from service.log_service.access import Context, address_of
+from service.log_service.access import Context
+from service.log_service.call_line import (
+    LOGGER,
+    REQUEST_ID,
+    Metadata,
+    code_of,
+    request_id_of,
+    write_line,
+)
 from service.log_service.ending import Endings
+from service.log_service.handlers import (
+    OWN,
+    CallKind,
+    Handler,
+    inner_of,
+    lightened,
+    run,
+    send,
+)
+from service.log_service.places import Places
+from service.log_service.receiving import Parse, only_request, reader
 from service.log_service.refusing import refuse
 from service.observability.commitlog_metrics import CommitLogMetrics
 from service.observability.logging import get_logger
-from service.server.filters import SANE_ID
+from service.settings.log_service import LogLimitSettings
 
 __all__ = ["Calls", "Span"]
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Metadata = Iterable[tuple[str, str | bytes]]
-Span = Callable[[str, Metadata], AbstractContextManager[Callable[[str], None]]]
+Span: TypeAlias = Callable[
+    [str, Metadata], AbstractContextManager[Callable[[str], None]]
+]
 """Gives a call a span, by its method and metadata; yields what is told its code."""
 
-OWN = "/log.v1."
-"""Begin of the methods that end their streams themselves."""
+CONSUME = "/log.v1.LogService/Consume"
+"""The method whose one answer is large: its client may take it slowly, or leave."""
 
-REQUEST_ID = "x-request-id"
+PRODUCE = "/log.v1.LogService/Produce"
+"""Begin of the methods whose requests have records."""
 
 
 def no_span(
@@ -59,6 +77,7 @@ class Calls(grpc.aio.ServerInterceptor):
         metrics: Where they are measured.
         endings: Ends streams of other services, such as the health's.
         max_calls: Calls of the log service at a time; the health answers beyond.
+        limits: Gives the limits of one client as they are now.
         logged: Whether there is a line for each call.
         span: Gives each a span.
 
@@ -76,16 +95,19 @@ class Calls(grpc.aio.ServerInterceptor):
         metrics: CommitLogMetrics,
         endings: Endings,
         max_calls: int = 1000,
+        limits: Callable[[], LogLimitSettings] = LogLimitSettings,
         logged: Callable[[], bool] = lambda: True,
         span: Span = no_span,
     ) -> None:
         self._metrics = metrics
         self._endings = endings
         self._max_calls = max_calls
+        self._limits = limits
+        self._places = Places(lambda: limits().max_calls_per_client)
         self._open = 0
         self._logged = logged
         self._span = span
-        self._log = get_logger("httpserver.grpc")
+        self._log = get_logger(LOGGER)
         self._working = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -113,37 +135,67 @@ class Calls(grpc.aio.ServerInterceptor):
         return self._around(method, handler)
 
     def _around(self, method: str, handler: Handler) -> Handler:
-        inner, make = _parts(handler)
-        kind = _Kind(
-            method.removeprefix("/"),
-            stream=handler.request_streaming or handler.response_streaming,
-            own=method.startswith(OWN),
-            only_sends=handler.response_streaming and not handler.request_streaming,
-        )
+        inner, kind = inner_of(handler), CallKind.of(method, handler)
 
-        async def unary(request: Any, context: Context) -> Any:
+        async def unary(_requests: Any, context: Context) -> Any:
             async with self._observed(kind, context):
+                request = await self._only_request(kind, context)
                 return await inner(request, context)
 
-        async def streaming(request: Any, context: Context) -> None:
+        async def large(_requests: Any, context: Context) -> None:
+            async with self._observed(kind, context) as client:
+                request = await self._only_request(kind, context)
+                response = await inner(request, context)
+                self._places.answer(context, client, response.ByteSize())
+            await send(response, context)
+
+        async def streaming(requests: Any, context: Context) -> None:
             async with self._observed(kind, context):
+                given = requests
+                if not handler.request_streaming:
+                    given = await self._only_request(kind, context)
                 if kind.own:
-                    await _run(inner, request, context)
+                    await run(inner, given, context)
                     return
                 async with self._endings.waiting():
-                    await _run(inner, request, context)
+                    await run(inner, given, context)
+
+        make = grpc.stream_stream_rpc_method_handler
+        around: Callable[..., Awaitable[Any]] = streaming
+        if method == CONSUME:
+            around = large
+        elif not handler.response_streaming:
+            make, around = grpc.stream_unary_rpc_method_handler, unary
+
+        async def light(requests: Any, context: Context) -> Any:
+            try:
+                return await around(requests, context)
+            except grpc.aio.AbortError as aborted:
+                raise lightened(aborted) from None
 
         return make(
-            streaming if handler.response_streaming else unary,
-            request_deserializer=handler.request_deserializer,
+            light,
+            request_deserializer=reader(
+                cast("Parse", handler.request_deserializer),
+                counts=method.startswith(PRODUCE),
+            ),
             response_serializer=handler.response_serializer,
         )
 
+    async def _only_request(self, kind: CallKind, context: Context) -> Any:
+        """Return the request; a stop doesn't wait for a call that has none yet."""
+        self._rest(kind)
+        try:
+            return await only_request(context, limit=self._limits().timeout)
+        finally:
+            self._work(kind)
+
     @asynccontextmanager
-    async def _observed(self, kind: "_Kind", context: Context) -> AsyncIterator[None]:
+    async def _observed(self, kind: CallKind, context: Context) -> AsyncIterator[str]:
+        """Let the block be a call of the client whose name it is given."""
         began = time.perf_counter()
         metadata = context.invocation_metadata() or ()
-        request_id = _request_id(metadata)
+        request_id = request_id_of(metadata)
         bind_contextvars(request_id=request_id)
         context.set_trailing_metadata(((REQUEST_ID, request_id),))
         self._enter(kind)
@@ -151,14 +203,15 @@ class Calls(grpc.aio.ServerInterceptor):
             code = "OK"
             try:
                 async with self._recovered(kind.name, context, request_id):
+                    client = self._places.take(context)
                     if kind.own and self._open > self._max_calls:
                         raise CallRefused(Reason.TOO_MANY_CALLS)
-                    yield
+                    yield client
             except asyncio.CancelledError:
                 code = self._cancelled(kind, context)
                 raise
             except grpc.aio.AbortError:
-                code = _code(context)
+                code = code_of(context)
                 raise
             finally:
                 self._leave(kind)
@@ -167,16 +220,22 @@ class Calls(grpc.aio.ServerInterceptor):
                 told(code)
                 self._write(kind.name, context, code, seconds)
 
-    def _enter(self, kind: "_Kind") -> None:
+    def _enter(self, kind: CallKind) -> None:
         self._metrics.in_flight.labels(kind.name).inc()
         self._open += kind.own
+        self._work(kind)
+
+    def _leave(self, kind: CallKind) -> None:
+        self._metrics.in_flight.labels(kind.name).dec()
+        self._open -= kind.own
+        self._rest(kind)
+
+    def _work(self, kind: CallKind) -> None:
         if not kind.waits:
             self._working += 1
             self._idle.clear()
 
-    def _leave(self, kind: "_Kind") -> None:
-        self._metrics.in_flight.labels(kind.name).dec()
-        self._open -= kind.own
+    def _rest(self, kind: CallKind) -> None:
         if not kind.waits:
             self._working -= 1
             if not self._working:
@@ -201,7 +260,7 @@ class Calls(grpc.aio.ServerInterceptor):
             about = {"request_id": request_id}
             await refuse(context, CallRefused(Reason.INTERNAL, about=about))
 
-    def _cancelled(self, kind: "_Kind", context: Context) -> str:
+    def _cancelled(self, kind: CallKind, context: Context) -> str:
         """Return the code of a call that was cancelled, and count those we cut off."""
         if self.stopping and not kind.waits:
             self.cut += 1
@@ -212,72 +271,4 @@ class Calls(grpc.aio.ServerInterceptor):
 
     def _write(self, name: str, context: Context, code: str, seconds: float) -> None:
         if self._logged() and name.startswith(OWN.removeprefix("/")):
-            self._log.info(
-                "call",
-                method=name,
-                code=code,
-                duration=round(seconds, 6),
-                client=address_of(context),
-            )
-
-
-class _Kind(NamedTuple):
-    """
-    What a call is.
-
-    Attributes:
-        name: Its service and method.
-        stream: Whether it lasts as long as its ends want.
-        own: Whether it is of the log service, not of its health.
-        only_sends: Whether it is a stream to the caller alone.
-    """
-
-    name: str
-    stream: bool
-    own: bool
-    only_sends: bool
-
-    @property
-    def waits(self) -> bool:
-        """Whether it only waits for something to come: cutting it loses nothing."""
-        return self.only_sends or not self.own
-
-
-async def _run(inner: Callable[..., Any], request: Any, context: Context) -> None:
-    """Run a handler of either form: one that yields responses, or writes them."""
-    answers = inner(request, context)
-    if inspect.isasyncgen(answers):
-        async for each in answers:
-            await context.write(each)
-    else:
-        await answers
-
-
-def _parts(handler: Handler) -> tuple[Callable[..., Any], Callable[..., Handler]]:
-    """Return what *handler* runs, and what makes one of its kind."""
-    kinds: dict[tuple[bool, bool], tuple[Any, Callable[..., Handler]]] = {
-        (False, False): (handler.unary_unary, grpc.unary_unary_rpc_method_handler),
-        (False, True): (handler.unary_stream, grpc.unary_stream_rpc_method_handler),
-        (True, False): (handler.stream_unary, grpc.stream_unary_rpc_method_handler),
-        (True, True): (handler.stream_stream, grpc.stream_stream_rpc_method_handler),
-    }
-    return kinds[handler.request_streaming, handler.response_streaming]
-
-
-def _code(context: Context) -> str:
-    """Return the name of the code that the call was ended with."""
-    found: Any = context.code()
-    number = found.value[0] if isinstance(found, grpc.StatusCode) else found
-    return _NAMES.get(number, "UNKNOWN")
-
-
-_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
-
-
-def _request_id(metadata: Metadata) -> str:
-    """Return the caller's id of the request where it is sane, else a new one."""
-    for name, value in metadata:
-        given = value.encode() if isinstance(value, str) else value
-        if name == REQUEST_ID and SANE_ID.fullmatch(given):
-            return given.decode()
-    return f"{random.getrandbits(128):032x}"
+            write_line(name, context, code, seconds)

@@ -11,18 +11,18 @@ The gRPC listener: opened with the service, drained with it.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
-from grpc_reflection.v1alpha import reflection
 
+from service.concurrency.cancelling import cancelled
 from service.errors import StartError
 from service.log_api.v1 import log_pb2
 from service.log_service.calls import Calls
 from service.log_service.credentials import ServerCredentials
 from service.log_service.ending import Endings
+from service.log_service.reflecting import add_reflection
 from service.observability.logging import get_logger
 from service.settings.log_service import LogLimitSettings, LogServiceSettings
 
@@ -79,6 +79,7 @@ class LogListener:
         self._server: grpc.aio.Server | None = None
         self._following: asyncio.Task[None] | None = None
         self._shutting: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._log = get_logger("httpserver.log_service")
         self.port = 0
 
@@ -97,20 +98,22 @@ class LogListener:
         self._register(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if self._settings.reflection:
-            names = (
-                SERVICE,
-                health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-            )
-            reflection.enable_server_reflection(
-                (*names, reflection.SERVICE_NAME), server
-            )
+            health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+            add_reflection(server, (SERVICE, health))
         self.port = self._bind(server)
         self._server = server
         await self._tell(ready=False)
         await server.start()
         self._following = asyncio.create_task(self._follow())
+        self._loop = asyncio.get_running_loop()
         host = self._settings.host
         self._log.info("listening", server="httpserver-log", host=host, port=self.port)
+
+    def look(self) -> None:
+        """End the streams of those who may no longer have them; on any thread."""
+        loop = self._loop
+        if loop is not None:
+            loop.call_soon_threadsafe(self._endings.look)
 
     def begin_drain(self) -> None:
         """Tell the health that the service goes; take calls as before."""
@@ -139,11 +142,8 @@ class LogListener:
 
     async def stop(self) -> None:
         """Cut off what is left."""
-        for task in (self._following, self._shutting):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        self._loop = None
+        await cancelled(filter(None, (self._following, self._shutting)))
         await self.finish(grace=0.0)
 
     def _bind(self, server: grpc.aio.Server) -> int:

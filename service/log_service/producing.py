@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
 from service.commitlog import CommitLog, Record
-from service.commitlog.errors import CommitLogError, RecordTooLarge
+from service.commitlog.errors import BadRecords, CommitLogError, RecordTooLarge
+from service.commitlog.record import FRAME_HEADER_BYTES
 from service.log_api.errors import CallRefused, Reason
 from service.log_api.v1 import log_pb2
 from service.log_service.ending import Endings
@@ -31,6 +32,7 @@ class Intake:
         requests: As they come.
         admit: Called with each, before it is taken; may wait, and raise CallRefused.
         endings: Ends the reading when the server is to stop.
+        check: Raises CallRefused when its producer may do so no longer.
 
     Concurrency:
         One task runs it, one takes.
@@ -42,8 +44,10 @@ class Intake:
         *,
         admit: Callable[[log_pb2.ProduceStreamRequest], Awaitable[None]],
         endings: Endings,
+        check: Callable[[], object] = lambda: None,
     ) -> None:
-        self._requests, self._admit, self._endings = requests, admit, endings
+        self._requests, self._admit = requests, admit
+        self._endings, self._check = endings, check
         self._taken: list[list[Record]] = []
         self._bytes = 0
         self._changed = asyncio.Event()
@@ -54,7 +58,7 @@ class Intake:
     async def run(self) -> None:
         """Read until the producer ends, fails, or the server is to stop."""
         try:
-            async with self._endings.waiting():
+            async with self._endings.waiting(check=self._check):
                 async for request in self._requests:
                     await self._admit(request)
                     await self._take_in(request)
@@ -82,7 +86,8 @@ class Intake:
 
     async def _take_in(self, request: log_pb2.ProduceStreamRequest) -> None:
         self._taken.append(records_of(request.records))
-        self._bytes += request.ByteSize()
+        # small records take more here than in their message
+        self._bytes += request.ByteSize() + len(request.records) * FRAME_HEADER_BYTES
         self._changed.set()
         while self._bytes >= AHEAD:
             self._room.clear()
@@ -94,13 +99,15 @@ async def store(log: CommitLog, records: Sequence[Record]) -> int:
     Append *records*; return the offset of the first.
 
     Raises:
-        CallRefused: They have headers that can't be stored.
+        CallRefused: They can't be stored as they are.
         CommitLogError: As `CommitLog.append`.
     """
     try:
         return await log.append(records)
+    except BadRecords as error:
+        raise CallRefused(Reason.INVALID_REQUEST, str(error)) from error
     except ValueError as error:
-        detail = "a record has more or longer headers than can be stored"
+        detail = "a record can't be stored as it is"
         raise CallRefused(Reason.INVALID_REQUEST, detail) from error
 
 

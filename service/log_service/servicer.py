@@ -21,11 +21,12 @@ from structlog.contextvars import bind_contextvars
 
 from service.commitlog import CommitLog, Record
 from service.commitlog.errors import CommitLogError, OffsetOutOfRange
+from service.commitlog.reading import check_offset, followed
 from service.log_api.errors import CallRefused, Reason
 from service.log_api.v1 import log_pb2, log_pb2_grpc
 from service.log_service.access import Access, Action, Caller, Context, OpenAccess
 from service.log_service.allowance import Allowance
-from service.log_service.consuming import check_offset, followed, tell_slow, within
+from service.log_service.consuming import tell_slow, within
 from service.log_service.ending import Endings
 from service.log_service.messages import messages_of, records_of
 from service.log_service.producing import Intake, store, stored
@@ -177,7 +178,7 @@ class LogServicer:
         at = None
         if request.HasField("timestamp_ms"):
             at = await log.offset_at(request.timestamp_ms)
-        lowest, end = log.offsets()
+        lowest, end = await log.fresh_offsets()
         return log_pb2.GetOffsetsResponse(
             lowest=lowest, next=end, offset_at_timestamp=at
         )
@@ -192,7 +193,8 @@ class LogServicer:
         caller = self._identified(context)
         names: list[str] = []
         admit = partial(self._admit_produce, caller, names)
-        intake = Intake(requests, admit=admit, endings=self._endings)
+        check = partial(self._check_produce, caller, names)
+        intake = Intake(requests, admit=admit, endings=self._endings, check=check)
         with self._allowance.stream(caller.name):
             reading = asyncio.create_task(intake.run())
             try:
@@ -220,6 +222,11 @@ class LogServicer:
             names.append(stream)
         await self._allowance.pace(caller.name)
 
+    def _check_produce(self, caller: Caller, names: list[str]) -> None:
+        """Refuse a stream that is open and that *caller* may append to no longer."""
+        for stream in names:
+            self._access.allow(caller, stream, Action.PRODUCE)
+
     async def _store_all(
         self, stream: str, batches: list[list[Record]], context: Context
     ) -> None:
@@ -236,7 +243,7 @@ class LogServicer:
         """Send records from an offset on, and wait for more at the end."""
         caller, stream = self._admitted(request.stream, context, Action.CONSUME)
         log = self._log(stream)
-        check_offset(log, request.offset)
+        await check_offset(log, request.offset)
         with self._allowance.stream(caller.name):
             # the head of the answer tells that the stream is open, records or not
             await context.send_initial_metadata(())
@@ -257,12 +264,15 @@ class LogServicer:
         context: Context,
     ) -> None:
         """Send what is there and what comes, until something ends it."""
+        check = partial(self._access.allow, caller, stream, Action.CONSUME)
         async with (
-            self._endings.waiting() as waiting,
-            aclosing(followed(log, request, self.limits())) as batches,
+            self._endings.waiting(check=check) as waiting,
+            aclosing(
+                followed(log, request.offset, **within(request, self.limits()))
+            ) as batches,
         ):
             async for batch in batches:
-                self._access.allow(caller, stream, Action.CONSUME)
+                check()
                 response = log_pb2.ConsumeStreamResponse(records=messages_of(batch))
                 waiting.within(self.limits().slow_consumer_timeout)
                 await context.write(response)

@@ -15,7 +15,7 @@ from service.commitlog import (
     Policy,
     SegmentLog,
 )
-from service.commitlog.errors import CommitLogError, LogDamaged, LogLocked
+from service.commitlog.errors import CommitLogError, LogDamaged, LogLocked, raise_kept
 from service.errors import StartError
 from service.observability.commitlog_metrics import CommitLogMetrics
 from service.observability.logging import get_logger
@@ -97,9 +97,7 @@ class Streams(Mapping[str, CommitLog]):
             CommitLogError: Why one does not.
         """
         for log in self._logs.values():
-            refused = getattr(log, "refused", None)
-            if refused is not None:
-                raise refused
+            raise_kept(getattr(log, "refused", None))
 
     async def _open(self, name: str) -> CommitLog:
         policy = policy_of(self._settings.policy)

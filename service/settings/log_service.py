@@ -132,6 +132,12 @@ class LogLimitSettings(Section):
     max_calls_per_connection: int = Field(
         100, description="Calls at a time on one connection; more wait.", ge=1
     )
+    max_calls_per_client: int = live(
+        200,
+        "Calls that one client, by its certificate or its address, may have under way, "
+        "streams and those of the health included; RESOURCE_EXHAUSTED above it.",
+        ge=1,
+    )
     max_streams: int = live(
         50, "Streams that one client may have open; RESOURCE_EXHAUSTED above it.", ge=1
     )

@@ -117,7 +117,7 @@ def test_consumer_begins_where_it_is_told_to(service):
 @pytest.mark.parametrize(
     ("arguments", "stdin", "complaint", "code"),
     [
-        (["consume", "--from", "9"], b"", "offset 9 is not in [0, 0)", 1),
+        (["consume", "--from", "9"], b"", "there is no offset 9: it is empty", 1),
         (["consume", "--from", "soon"], b"", "--from 'soon' is not an offset", 2),
         (["consume", "--stream", "other"], b"", "There is no such stream", 1),
         (["consume", "--server", "a b"], b"", "'a b:8400' is not host:port", 2),
@@ -159,15 +159,20 @@ def test_wrong_line_leaves_those_before_it_and_tells_where_to_go_on(service):
 
 def test_interrupted_producer_tells_what_is_acknowledged(service):
     """Ctrl-C: exit code 130, lines that are stored are told."""
-    with begun(service, "produce") as command:
-        command.stdin.write(b"a\nb\n")
-        command.stdin.flush()
-        until_stored(service, 2)
-        command.send_signal(signal.SIGINT)
-        written, told = command.communicate(timeout=LIMIT)
+    # on a busy machine Ctrl-C may overtake what was acknowledged; it says so
+    for first in range(0, 10, 2):
+        with begun(service, "produce") as command:
+            command.stdin.write(b"a\nb\n")
+            command.stdin.flush()
+            until_stored(service, first + 2)
+            command.send_signal(signal.SIGINT)
+            written, told = command.communicate(timeout=LIMIT)
+        assert command.returncode == 130
+        if b"may be stored or not" not in told:
+            break
 
-    assert command.returncode == 130
-    assert written == b"2 records acknowledged, offsets 0 to 1\n"
+    expected = f"2 records acknowledged, offsets {first} to {first + 1}\n"
+    assert written.decode() == expected
     assert b"to go on: --from-line 3" in told
 
 

@@ -19,14 +19,10 @@ from service.log_api.errors import CallRefused, Reason
 from service.log_client.client import LogClient
 from service.log_client.options import ChannelOptions
 from service.resilience.retry import RetryBudget
+from tests.support.log_restarts import Restarted
 from tests.support.log_service import PORT, serving_log
 from tests.support.process import LIMIT
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+from tests.support.programs import free_port
 
 
 def address(service):
@@ -36,31 +32,6 @@ def address(service):
 async def source(*batches):
     for batch in batches:
         yield [Record(each) for each in batch]
-
-
-class Restarted:
-    """A service on one port that is ended and started again."""
-
-    def __init__(self, directory):
-        self.directory, self.port = directory, free_port()
-        self.address = f"127.0.0.1:{self.port}"
-        self._stack = contextlib.ExitStack()
-        self.service = None
-
-    async def start(self):
-        serving = serving_log(self.directory, port=self.port)
-        self.service = await asyncio.to_thread(self._stack.enter_context, serving)
-
-    async def end(self, number):
-        self.service.signal(number)
-        await asyncio.to_thread(self.service.await_exit)
-
-    async def __aenter__(self):
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_):
-        await asyncio.to_thread(self._stack.close)
 
 
 async def collect(batches, count):
@@ -278,6 +249,7 @@ async def test_produce_without_an_answer_is_not_repeated_unless_told(
                     await call
             else:
                 assert await call == 2
+            await log.offsets()  # by a new connection: the old one may look alive yet
             await log.produce([Record(b"after")])
             stored = [r.value async for batch in direct.between(0) for r in batch]
 

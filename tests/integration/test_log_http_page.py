@@ -7,35 +7,20 @@ import httpx2 as httpx
 import pytest
 
 from tests.support.browser import (
-    CHROMIUM,
     DESK,
     PHONE,
     assert_accessible,
-    launched,
+    expect,
+    opening,
     visiting,
 )
 from tests.support.log_http import RECORDS, body, produce
 from tests.support.log_service import serving_log
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+pytestmark = pytest.mark.browser
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on PATH"),
-]
-
-expect = playwright.expect
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 TOKEN = "t" * 16
-
-
-@pytest.fixture(scope="module")
-def browser():
-    expect.set_options(timeout=15_000)  # milliseconds, for busy machines
-    with launched() as started:
-        yield started
-    expect.set_options(timeout=None)
 
 
 @pytest.fixture(scope="module")
@@ -50,22 +35,9 @@ def service(tmp_path_factory):
 
 @pytest.fixture
 def opened(browser, service):
-    """Opens the page; what the console said that no test expected fails it."""
-    visits = []
-
-    def open_page(path="/log", **options):
-        visit = visiting(browser, service.url + path, **options)
-        found = visit.__enter__()
-        visits.append((visit, found))
-        if options.get("java_script_enabled", True):
-            found.page.wait_for_selector("html[data-ready]")
-        return found.page
-
-    yield open_page
-    errors = [each for _, found in visits for each in found.errors]
-    for visit, _ in visits:
-        visit.__exit__(None, None, None)
-    assert errors == []
+    """Opens the page; what goes wrong in it that no test expected fails it."""
+    with opening(browser, service.url) as open_page:
+        yield lambda path="/log", **options: open_page(path, **options)
 
 
 def values(page):

@@ -40,7 +40,7 @@ def called(program, port, *flags, lines):
     done = subprocess.run(
         [program, "-address", f"localhost:{port}", *flags],
         input="".join(f"{each}\n" for each in lines),
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     found = [json.loads(line) for line in done.stdout.splitlines()]
     return done.returncode, found, done.stderr
@@ -65,8 +65,8 @@ def test_go_client_produces_and_follows_by_mutual_tls(program, tmp_path):
     with serving_log(tmp_path / "log", **settings) as service:
         port = service.ports[PORT]
         own = (*trust, "-cert", str(cert), "-key", str(key))
-        let_in = called(program, port, *own, lines=lines)
-        kept_out = called(program, port, *trust, "-limit", "5s", lines=["x"])
+        let_in = called(program, port, *own, "-limit", "60s", lines=lines)
+        kept_out = called(program, port, *trust, "-limit", "60s", lines=["x"])
         call = service.await_event("call", subject="writer")
 
     wanted = [{"offset": n, "value": line} for n, line in enumerate(lines)]

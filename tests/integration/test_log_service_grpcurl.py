@@ -29,7 +29,7 @@ def grpcurl(port, *arguments, data=None, options=("-plaintext",)):
         input="".join(map(json.dumps, data or ())),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -49,6 +49,7 @@ def test_grpcurl_learns_the_api_and_uses_it(tmp_path):
     with serving_log(tmp_path) as service:
         port = service.ports[PORT]
         _, listed, _ = grpcurl(port, "list", SERVICE)
+        _, described, _ = grpcurl(port, "describe")
         first = {"value": encoded(b"hello"), "key": encoded(b"k")}
         produced = grpcurl(port, f"{SERVICE}/Produce", data=[{"records": [first]}])
         requests = [{"records": [{"value": encoded(each)}]} for each in (b"a", b"b")]
@@ -63,6 +64,8 @@ def test_grpcurl_learns_the_api_and_uses_it(tmp_path):
         _, health, _ = grpcurl(port, "grpc.health.v1.Health/Check")
 
     assert f"{SERVICE}.ConsumeStream" in listed.split()
+    for name in (SERVICE, "grpc.reflection.v1.ServerReflection"):
+        assert f"{name} is a service" in described
     assert answers(produced[1]) == [{"count": 1}]  # JSON leaves an offset of 0 out
     assert [each["offset"] for each in answers(streamed[1])] == ["1", "2"]
     assert [each["value"] for each in answers(consumed[1])[0]["records"]] == [

@@ -3,10 +3,12 @@
 import asyncio
 
 import grpc
+import httpx2 as httpx
 import pytest
 
 from service.log_api.v1 import log_pb2
 from tests.support.certificates import Authority
+from tests.support.log_http import RECORDS, body, produce
 from tests.support.log_service import (
     PORT,
     channel,
@@ -67,6 +69,68 @@ async def test_two_services_share_a_log(tmp_path, killing):
                 stored = values_of(await consume_all(b))
 
     assert seen == sent == stored
+
+
+async def test_one_service_knows_at_once_what_the_other_acknowledged(tmp_path):
+    """Each way to ask for the end, or for what is there, right after an append."""
+    with nats_server(tmp_path) as server:
+        settings = settings_of([server], jetstream__replicas=1, http__enabled="true")
+        with (
+            serving_log(tmp_path, **settings) as one,
+            serving_log(tmp_path, **settings) as two,
+        ):
+            async with channel(one.ports[PORT]) as first, channel(two.ports[PORT]) as b:
+                ends, streamed = [], []
+                for n in range(5):
+                    await produced(first, b"grpc %d" % n)
+                    ends.append((await b.GetOffsets(log_pb2.GetOffsetsRequest())).next)
+                    at = await produced(first, b"followed %d" % n)
+                    request = log_pb2.ConsumeStreamRequest(offset=at)
+                    stream = b.ConsumeStream(request)
+                    streamed += values_of((await stream.read()).records)
+                    stream.cancel()
+            there, here = httpx.Client(base_url=one.url), httpx.Client(base_url=two.url)
+            with there, here:
+                read, told, shown, listed = [], [], [], []
+                for n in range(5):
+                    at = produce(there, b"http %d" % n)
+                    read.append(here.get(f"{RECORDS}/{at}").status_code)
+                    at = produce(there, b"offsets %d" % n)
+                    told.append(here.get("/log/offsets").json()["next"] - at)
+                    produce(there, b"shown %d" % n)
+                    shown.append(f"shown {n}" in here.get("/log").text)
+                    at = produce(there, b"listed %d" % n, b"the last")
+                    page = here.get(f"{RECORDS}?from={at}&limit=1").json()
+                    listed.append(page["next"] - page["next_from"])
+
+    assert ends == [1, 3, 5, 7, 9]
+    assert streamed == [b"followed %d" % n for n in range(5)]
+    assert (read, told, shown) == ([200] * 5, [1] * 5, [True] * 5)
+    assert listed == [1] * 5
+
+
+def test_request_with_a_key_is_stored_once_by_whichever_service(tmp_path):
+    """It is sent again to another pod; another request, or another key, is not it."""
+    with nats_server(tmp_path) as server:
+        settings = settings_of([server], jetstream__replicas=1, http__enabled="true")
+        with (
+            serving_log(tmp_path, **settings) as one,
+            serving_log(tmp_path, **settings) as two,
+        ):
+
+            def send(service, key, *values):
+                answer = httpx.post(
+                    service.url + RECORDS,
+                    json={"records": [body(each) for each in values]},
+                    headers={"Idempotency-Key": key},
+                )
+                return answer.json()["offset"]
+
+            single = [send(service, "a", b"1") for service in (one, two, one, two)]
+            batch = [send(service, "b", b"1", b"2") for service in (one, two)]
+            others = [send(one, "c", b"1"), send(two, "c", b"2")]
+
+    assert (single, batch, others) == ([0] * 4, [1, 1], [3, 4])
 
 
 async def test_record_with_an_id_is_produced_once(tmp_path):

@@ -16,8 +16,10 @@ from tests.support.log_service import (
     PORT,
     channel,
     consume_all,
+    failure_of,
     reason_of,
     record,
+    refusal_of,
     serving_log,
     values_of,
 )
@@ -47,12 +49,6 @@ def tls_settings(mount, **more):
         )
     }
     return {"tls__enabled": "true", **paths, **more}
-
-
-async def failure_of(call):
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value
 
 
 async def until_served(port, issued):
@@ -115,8 +111,10 @@ async def test_subject_of_a_certificate_may_do_what_is_listed(tmp_path, mount):
         async with channel(port, authority=AUTHORITY, issued=reader) as stub:
             read = values_of(await consume_all(stub))
             denied.append(await failure_of(stub.Produce(PRODUCE)))
-            requests = iter([log_pb2.ProduceStreamRequest(records=PRODUCE.records)])
-            denied.append(await failure_of(stub.ProduceStream(requests).read()))
+            request = log_pb2.ProduceStreamRequest(records=PRODUCE.records)
+            denied.append(
+                await refusal_of(lambda: stub.ProduceStream(iter([request])).read())
+            )
         async with channel(port, authority=AUTHORITY, issued=nobody) as stub:
             offsets = log_pb2.GetOffsetsRequest()
             denied.append(await failure_of(stub.GetOffsets(offsets)))
@@ -230,6 +228,40 @@ async def test_bearer_token_stands_for_its_subject_and_permissions_are_live(tmp_
     assert {each.code() for each in (denied, taken_away)} == {
         grpc.StatusCode.PERMISSION_DENIED
     }
+
+
+MAY = {"app": {"produce": ["*"], "consume": ["*"]}, "idle": {"consume": ["*"]}}
+MAY_NOT = MAY | {"app": {"produce": ["other"]}}
+IDLE = (("authorization", "Bearer another-token-that-nobody-uses"),)
+
+
+@pytest.mark.parametrize(
+    ("left", "code"),
+    [
+        (settings_file(MAY_NOT), grpc.StatusCode.PERMISSION_DENIED),
+        (settings_file(MAY, token="b" * 20), grpc.StatusCode.UNAUTHENTICATED),
+    ],
+    ids=["permission", "token"],
+)
+async def test_quiet_streams_end_when_their_right_is_taken_back(tmp_path, left, code):
+    """Nobody sends anything: the reload alone ends both, and nobody else's."""
+    config = KubernetesMount(tmp_path / "etc", config_yaml=settings_file(MAY))
+    arguments = ("--config", str(config.folder / "config.yaml"))
+    request = log_pb2.ConsumeStreamRequest()
+    with serving_log(tmp_path / "log", *arguments) as service:
+        async with channel(service.ports[PORT]) as stub, asyncio.timeout(LIMIT):
+            consuming = stub.ConsumeStream(request, metadata=BEARER)
+            others = stub.ConsumeStream(request, metadata=IDLE)
+            producing = stub.ProduceStream(metadata=BEARER)
+            await producing.write(log_pb2.ProduceStreamRequest(records=PRODUCE.records))
+            for call in (consuming, producing, others):
+                await call.read()
+            config.swap(config_yaml=left)
+            ends = [await failure_of(each.read()) for each in (consuming, producing)]
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(others.read(), 0.5)
+
+    assert [each.code() for each in ends] == [code, code]
 
 
 async def test_guesses_of_a_token_are_slowed_down(tmp_path):

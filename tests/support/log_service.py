@@ -1,11 +1,12 @@
 """The log service as a process of its own, its clients, and one in this process."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
@@ -20,24 +21,36 @@ from tests.support.certificates import Authority, Issued
 from tests.support.process import ServiceProcess, serving
 
 __all__ = [
+    "LOST",
     "PORT",
     "channel",
     "consume_all",
+    "failure_of",
     "health_of",
     "local_service",
+    "produced",
     "reason_of",
     "record",
+    "refusal_of",
     "serving_log",
+    "stuck_consumer",
     "values_of",
 ]
 
 PORT = "httpserver-log"
 """Name of the listener among the ports of the service."""
 
+LOST = "Internal error from Core"
+"""What grpc.aio tells, in the place of the status that came, when its write fails."""
+
 
 @contextlib.contextmanager
 def serving_log(
-    directory: Path, *arguments: str, **settings: object
+    directory: Path,
+    *arguments: str,
+    module: str = "service",
+    environment: dict[str, str] | None = None,
+    **settings: object,
 ) -> Iterator[ServiceProcess]:
     """Run the service with its log in *directory*; settings below `log_service`."""
     values = {"enabled": "true", "host": "127.0.0.1", "port": 0, "directory": directory}
@@ -46,7 +59,9 @@ def serving_log(
         for name, value in {**values, **settings}.items()
     }
     flags = {"server__drain_delay": 0, "server__grace_period": 5, **flags}
-    with serving(*arguments, **flags) as service:
+    with serving(
+        *arguments, module=module, environment=environment, **flags
+    ) as service:
         yield service
 
 
@@ -101,6 +116,15 @@ def record(value: bytes, **others: Any) -> log_pb2.Record:
     return log_pb2.Record(value=value, **others)
 
 
+async def produced(
+    stub: "log_pb2_grpc.LogServiceAsyncStub", *values: bytes, stream: str = ""
+) -> int:
+    """Return the offset of the first of *values*, as records that were acknowledged."""
+    records = [record(each) for each in values]
+    request = log_pb2.ProduceRequest(stream=stream, records=records)
+    return (await stub.Produce(request)).offset
+
+
 async def consume_all(stub: "log_pb2_grpc.LogServiceAsyncStub", offset: int = 0):
     """Return the records from *offset* to the end."""
     end = (await stub.GetOffsets(log_pb2.GetOffsetsRequest())).next
@@ -115,6 +139,33 @@ async def consume_all(stub: "log_pb2_grpc.LogServiceAsyncStub", offset: int = 0)
 def values_of(records) -> list[bytes]:
     """Return the values of *records*."""
     return [each.value for each in records]
+
+
+async def stuck_consumer(stub: "log_pb2_grpc.LogServiceAsyncStub"):
+    """Return a stream that fills the windows of HTTP/2 and is not read: 24 records."""
+    for _ in range(24):
+        await produced(stub, b"x" * 900_000)
+    call = stub.ConsumeStream(log_pb2.ConsumeStreamRequest())
+    await call.initial_metadata()
+    return call
+
+
+async def failure_of(call) -> grpc.aio.AioRpcError:
+    """Return what *call* fails with; that it does is expected."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value
+
+
+async def refusal_of(start: Callable[[], Any]) -> grpc.aio.AioRpcError:
+    """
+    Return what the call that *start* begins fails with.
+
+    One whose status grpc.aio lost, since it came while the client wrote, is made again.
+    """
+    while (failure := await failure_of(start())).details() == LOST:
+        continue
+    return failure
 
 
 def reason_of(failure: grpc.aio.AioRpcError) -> Reason | None:

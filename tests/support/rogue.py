@@ -93,8 +93,10 @@ async def behaving(
     """Serve until the block ends."""
     rogue = Rogue(behave)
     tasks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         task = asyncio.ensure_future(rogue.serve(reader, writer))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -108,6 +110,9 @@ async def behaving(
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()  # TLS would wait for the client to close its end
+        await asyncio.sleep(0)  # until they are closed
 
 
 @contextlib.contextmanager

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["consume", "tail"]
 
 _EARLIEST, _LATEST = "earliest", "latest"
+_MOST_DIGITS = 18
+"""Of an offset: any that there can be is below 10^18."""
 
 FromOption = Annotated[
     str,
@@ -84,12 +86,25 @@ async def _printed(
 ) -> None:
     terminal = sys.stdout is not None and sys.stdout.isatty()
     async with server.client() as client:
-        offset = await _offset(client, start)
-        batches = client.follow(offset) if follow else client.between(offset)
+        batches = _from(client, start, follow=follow)
         async with aclosing(_first(batches, count)) as some:
             async for batch in some:
                 lines = (_line(each, as_json, terminal) for each in batch)
                 write_bytes(b"".join(lines))
+
+
+async def _from(
+    client: "LogClient", start: "str | int | datetime", *, follow: bool
+) -> AsyncGenerator[list["Record"], None]:
+    """Yield the records from *start* on; it may go before it is read, unless named."""
+    from service.commitlog.reading import from_lowest
+
+    offset = await _offset(client, start)
+    begin = client.follow if follow else client.between
+    batches = begin(offset) if offset == start else from_lowest(begin, offset)
+    async with aclosing(batches):
+        async for batch in batches:
+            yield batch
 
 
 async def _first(
@@ -119,10 +134,9 @@ def _start(text: str) -> "str | int | datetime":
     """Return where to begin, as far as it can be told without the service."""
     if text in (_EARLIEST, _LATEST):
         return text
-    if text.removeprefix("-").isdecimal() and text.isascii():
-        number = int(text)
-        if number < 2**63:
-            return number
+    digits = text.removeprefix("-")
+    if digits.isdecimal() and text.isascii() and len(digits) <= _MOST_DIGITS:
+        return int(text)
     try:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError, OSError):

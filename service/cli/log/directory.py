@@ -17,9 +17,25 @@ if TYPE_CHECKING:
 
 __all__ = ["dump", "repair", "stats", "verify"]
 
+
+def _with_log(directory: Path) -> Path:
+    """Refuse what holds no log: a name mistyped must not pass for one that is whole."""
+    if any(directory.glob("*.log")) or (directory / "synced").exists():
+        return directory
+    streams = sorted(str(each.parent) for each in directory.glob("*/synced"))
+    hint = f" Name one of its streams: {', '.join(streams)}" if streams else ""
+    raise typer.BadParameter(f"{directory} holds no log.{hint}")
+
+
 Directory = Annotated[
     Path,
-    typer.Argument(exists=True, file_okay=False, help="The log's directory."),
+    typer.Argument(
+        exists=True,
+        file_okay=False,
+        callback=_with_log,
+        metavar="DIRECTORY",
+        help="The log's directory.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 

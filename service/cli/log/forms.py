@@ -5,6 +5,8 @@ import binascii
 import json
 from typing import TYPE_CHECKING, Any
 
+from service.cli.input import is_text
+
 if TYPE_CHECKING:
     from service.commitlog.record import Record
 
@@ -72,7 +74,7 @@ def _list(value: Any) -> list[Any]:
 
 def _header(pair: Any) -> tuple[str, bytes]:
     match pair:
-        case [str(name), value]:
+        case [str(name), value] if is_text(name):
             return name, _bytes(value, f"header {name!r}")
         case _:
             raise ValueError("headers are no list of pairs")

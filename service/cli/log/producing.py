@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from service.cli.input import is_text
 from service.cli.log.forms import from_json
 from service.cli.log.lines import BadLine, groups
 from service.cli.log.remote import Server, calls_log
@@ -174,7 +175,11 @@ def _form(key: str | None, header: list[str] | None, *, as_json: bool) -> "Form"
 
     raw = None if key is None else key.encode("utf-8", "surrogateescape")
     pairs = [read_header(each) for each in header or ()]
-    headers = tuple((name, value.encode()) for name, value in pairs)
+    if not all(is_text(name) for name, _ in pairs):
+        raise typer.BadParameter("the name of a header is text in UTF-8")
+    headers = tuple(
+        (name, value.encode(errors="surrogateescape")) for name, value in pairs
+    )
     return lambda line: Record(line, raw, headers)
 
 

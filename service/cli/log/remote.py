@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.input import is_text
 from service.cli.output import complain
 from service.cli.remote import (
     CaOption,
@@ -63,7 +64,7 @@ TimeOutOption = Annotated[
         metavar="SECONDS",
         min=0.001,
         max=3600,
-        help="To connect, and for a call that is no stream, retries included.",
+        help="For a call that is no stream, retries included; 5 at most to connect.",
     ),
 ]
 RetriesOption = Annotated[
@@ -111,7 +112,7 @@ class Server:
         from service.log_client.options import ChannelOptions
         from service.resilience.retry import RetryBudget
 
-        options = ChannelOptions(tls=self.tls, connect_timeout=self.time_out)
+        options = ChannelOptions(tls=self.tls, connect_timeout=min(self.time_out, 5.0))
         return LogClient(
             self.target,
             stream=self.stream,
@@ -137,7 +138,7 @@ def _server(
     cert_key: CertKeyOption = None,
     server_name: ServerNameOption = None,
     token_file: TokenFileOption = None,
-    time_out: TimeOutOption = 10.0,
+    time_out: TimeOutOption = 30.0,
     retries: RetriesOption = 30,
 ) -> Server:
     """Return what all calls of a command have in common."""
@@ -190,13 +191,18 @@ def _code(error: "CommitLogError") -> int:
 
 def _lines(error: "CommitLogError", server: Server) -> tuple[str, str]:
     """Return what is wrong, and what may help."""
-    from service.commitlog.errors import LogUnreachable
+    from service.commitlog.errors import LogUnreachable, OffsetOutOfRange
     from service.log_api.errors import CallRefused
     from service.top.words import plain
 
     if isinstance(error, CallRefused):
         text, hint = error.detail or error.reason, _HINTS.get(error.reason, "")
         return plain(f"{server.target}: {text}"), hint
+    if isinstance(error, OffsetOutOfRange):
+        kept = f"it has {error.lowest} to {error.next_offset - 1}"
+        if error.lowest == error.next_offset:
+            kept = f"it is empty, and the first one will be {error.next_offset}"
+        return plain(f"{server.target}: there is no offset {error.offset}: {kept}"), ""
     if isinstance(error, LogUnreachable):
         hint = "is it running, its log_service on, and --server right (--tls, --ca)?"
         return plain(f"no answer from {server.target}: {error}"), hint
@@ -220,6 +226,8 @@ def _check(server: Server) -> None:
     from service.log_client.channels import check_files
     from service.log_client.targets import SCHEME, endpoints_of
 
+    if not (is_text(server.target) and is_text(server.stream)):
+        raise typer.BadParameter("--server and --stream are text in UTF-8")
     if server.target.startswith(SCHEME):
         raise typer.BadParameter("there is no discovery here; name a host")
     try:

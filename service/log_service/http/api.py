@@ -3,10 +3,11 @@
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any
 
 from service.commitlog import CommitLog
-from service.commitlog.errors import CommitLogError, OffsetOutOfRange
+from service.commitlog.errors import CommitLogError
+from service.commitlog.reading import check_offset, read_lowest
 from service.errors import Unprocessable
 from service.log_service.access import Action
 from service.log_service.http.answers import record_json, refusal
@@ -118,7 +119,7 @@ class LogApi:
         """Return the record at an offset; it never changes."""
         _, stream, log = self._callers.admit(ctx, Action.CONSUME)
         offset = number(ctx.path_params["offset"], "offset")
-        _check(log, offset, past=0)
+        await check_offset(log, offset, past=0)
         record = (await log.read(offset, max_records=1))[0]
         body = json_bytes(record_json(record))
         etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
@@ -135,22 +136,29 @@ class LogApi:
     async def page(self, ctx: RequestContext) -> Response:
         """Return records from an offset on; none at the end of the log."""
         _, stream, log = self._callers.admit(ctx, Action.CONSUME)
-        offset = _from(ctx, log, "lowest")
+        offset = await _from(ctx, log, "lowest")
         limit = number(ctx.query.get("limit", str(_PAGE)), "limit")
         if not 0 < limit <= MOST_RECORDS:
             raise _invalid("limit", f"is a whole number from 1 to {MOST_RECORDS}")
-        _check(log, offset, past=1)
-        records = await log.read(offset, max_records=limit, max_bytes=_MOST_BYTES)
+        await check_offset(log, offset)
+        limits = {"max_records": limit, "max_bytes": _MOST_BYTES}
+        if _is_lowest(ctx, "lowest"):
+            offset, records = await read_lowest(log, offset, **limits)
+        else:
+            records = await log.read(offset, **limits)
         self._observe(stream, Action.CONSUME, len(records))
+        offset += len(records)
         lowest, end = log.offsets()
+        if offset >= end:  # whoever reads up to the end must not stop before it
+            lowest, end = await log.fresh_offsets()
         told: dict[str, Any] = {"records": list(map(record_json, records))}
-        told |= {"next_from": offset + len(records), "lowest": lowest, "next": end}
+        told |= {"next_from": offset, "lowest": lowest, "next": end}
         return ctx.write_json(told, headers=_NO_STORE)
 
     async def offsets(self, ctx: RequestContext) -> Response:
         """Return which records can be read, and where those of a time begin."""
         _, stream, log = self._callers.admit(ctx, Action.PRODUCE, Action.CONSUME)
-        lowest, end = log.offsets()
+        lowest, end = await log.fresh_offsets()
         told: dict[str, Any] = {"stream": stream, "lowest": lowest, "next": end}
         at = ctx.query.get("timestamp_ms")
         if at is not None:
@@ -164,9 +172,9 @@ class LogApi:
         caller, stream, log = self._callers.admit(ctx, Action.CONSUME)
         last = ctx.headers.get("last-event-id")
         after = number(last, "Last-Event-ID") + 1 if last else None
-        offset = _from(ctx, log, "next") if after is None else after
-        _check(log, offset, past=1)
-        self._followers.check()
+        offset = await _from(ctx, log, "next") if after is None else after
+        await check_offset(log, offset)
+        self._followers.admit()
         with self._callers.allowance.stream(caller.name):
             pass  # refused before the stream begins, while there is a status to tell
 
@@ -178,25 +186,31 @@ class LogApi:
         ctx.answered = time.perf_counter()
         place = self._callers.allowance.stream(caller.name)
         return StreamResponse(
-            self._followers.events(log, offset, given=given, place=place),
+            self._followers.events(
+                log,
+                offset,
+                given=given,
+                place=place,
+                is_lowest=after is None and _is_lowest(ctx, "next"),
+            ),
             media_type="text/event-stream",
             # some proxies keep an answer until it is whole, unless they are told
             headers={**_NO_STORE, "x-accel-buffering": "no"},
         )
 
 
-def _check(log: CommitLog, offset: int, *, past: Literal[0, 1]) -> None:
-    """Refuse an offset that is not there; the next one is there if *past* is 1."""
-    lowest, end = log.offsets()
-    if not lowest <= offset < end + past:
-        raise OffsetOutOfRange(offset, lowest=lowest, next_offset=end)
-
-
-def _from(ctx: RequestContext, log: CommitLog, default: str) -> int:
+async def _from(ctx: RequestContext, log: CommitLog, default: str) -> int:
     """Return the offset that the query names: a number, `lowest` or `next`."""
     given = ctx.query.get("from", default)
-    named = log.offsets()._asdict()
-    return int(named[given]) if given in named else number(given, "from")
+    if given == "next":
+        return (await log.fresh_offsets()).next
+    # one that has gone meanwhile is passed over when it is read
+    return log.offsets().lowest if given == "lowest" else number(given, "from")
+
+
+def _is_lowest(ctx: RequestContext, default: str) -> bool:
+    """Whether the query names the lowest offset, whichever that is."""
+    return ctx.query.get("from", default) == "lowest"
 
 
 def _invalid(field: str, rule: str) -> Unprocessable:

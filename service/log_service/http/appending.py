@@ -2,9 +2,9 @@
 Records into the log, once for each idempotency key.
 
 An append goes on when its client leaves, or has waited for too long: the key then leads
-to what became of it. Keys are kept in this process alone: after a restart, or in
-another pod, the same key appends again. In JetStream a record's header `Nats-Msg-Id`
-is known to all pods.
+to what became of it. Keys are kept in this process. Over JetStream they also name the
+records, so that the servers know them again: after a restart, after a failure that left
+doubt, or in another pod, for as long as the duplicate window is.
 """
 
 import asyncio
@@ -12,12 +12,13 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from service.commitlog import CommitLog, Record
+from service.commitlog.jetstream_message import with_message_id
 from service.log_api.errors import CallRefused, Reason
 from service.log_service.access import Action, Caller
 from service.log_service.producing import store
 from service.log_service.servicer import Observe
 from service.server.context import RequestContext
-from service.server.idempotency import Idempotency, Outcome
+from service.server.idempotency import Idempotency, Outcome, read_key
 from service.settings.log_service import LogServiceSettings
 
 __all__ = ["Appending"]
@@ -67,14 +68,16 @@ class Appending:
             RequestError: The idempotency key is of another request, or under way.
         """
         stream, log = to
+        digest = hashlib.sha256(await ctx.read_body()).digest()
+        user = caller.subjects[0] if caller.subjects else ""
+        if (key := read_key(ctx)) and self._settings().store == "jetstream":
+            records = _named(records, f"{user}\0{key}\0{digest.hex()}")
 
         async def work() -> int:
             offset = await store(log, records)
             self._observe(stream, Action.PRODUCE, len(records))
             return offset
 
-        digest = hashlib.sha256(await ctx.read_body()).digest()
-        user = caller.subjects[0] if caller.subjects else ""
         once = self._keys.once(ctx, work, fingerprint=digest, user=user)
         task = asyncio.ensure_future(once)
         self._under_way.add(task)
@@ -89,3 +92,12 @@ class Appending:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()  # nobody may be left to take it
+
+
+def _named(records: Sequence[Record], request: str) -> list[Record]:
+    """Return *records* with ids that are those of the same request each time."""
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    return [
+        with_message_id(record, f"{digest}-{number}")
+        for number, record in enumerate(records)
+    ]

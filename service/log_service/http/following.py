@@ -14,10 +14,13 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractContextManager, aclosing
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 from service.commitlog import CommitLog, Record
 from service.commitlog.errors import CommitLogError
+from service.commitlog.reading import followed, from_lowest
+from service.concurrency.cancelling import cancelled
 from service.log_api.errors import CallRefused, Reason, reason_of
 from service.log_service.http.answers import record_json
 from service.observability.commitlog_metrics import CommitLogMetrics
@@ -72,7 +75,7 @@ class Followers:
         self._stopping.set()
         return 0
 
-    def check(self) -> None:
+    def admit(self) -> None:
         """
         Return when there is room for one more.
 
@@ -91,6 +94,7 @@ class Followers:
         *,
         given: Callable[[int], None],
         place: AbstractContextManager[None],
+        is_lowest: bool = False,
     ) -> AsyncGenerator[bytes, None]:
         """
         Yield the stream, until something ends it.
@@ -101,14 +105,21 @@ class Followers:
             given: Told how many records go out next; raises CommitLogError when they
                 may not.
             place: Entered while it lasts; raises CommitLogError when there is none.
+            is_lowest: Whether *offset* only stands for the lowest one, which may rise
+                until it is read.
         """
         # counted when it begins: of those that never do nobody would tell the end
         self._open += 1
         self._metrics.followers.inc()
         try:
+            # those who came together were all let in while there was room
+            if self._open > self._settings().max_followers:
+                raise CallRefused(Reason.TOO_MANY_STREAMS)
             with place:
                 yield b": from %d\n\n" % offset
-                async with aclosing(self._batches(log, offset)) as batches:
+                begin = partial(_followed, log)
+                follow = from_lowest(begin, offset) if is_lowest else begin(offset)
+                async with aclosing(self._batches(follow)) as batches:
                     async for batch in batches:
                         given(len(batch))
                         yield b"".join(map(_event, batch)) or _BEAT
@@ -120,13 +131,10 @@ class Followers:
             self._metrics.followers.dec()
 
     async def _batches(
-        self, log: CommitLog, offset: int
+        self, follow: AsyncGenerator[Sequence[Record], None]
     ) -> AsyncGenerator[Sequence[Record], None]:
         """Yield what comes, and nothing at each heartbeat, until the service stops."""
         stopping = asyncio.ensure_future(self._stopping.wait())
-        follow = cast(
-            "AsyncGenerator[Sequence[Record], None]", log.follow(offset, **_BATCH)
-        )
         async with aclosing(follow):
             coming = _next(follow)
             try:
@@ -143,9 +151,11 @@ class Followers:
                     yield coming.result()
                     coming = _next(follow)
             finally:
-                stopping.cancel()
-                coming.cancel()
-                await asyncio.gather(stopping, coming, return_exceptions=True)
+                await cancelled((stopping, coming))
+
+
+def _followed(log: CommitLog, offset: int) -> AsyncGenerator[Sequence[Record], None]:
+    return followed(log, offset, **_BATCH)
 
 
 def _next(batches: AsyncIterator[Sequence[Record]]) -> asyncio.Future[Sequence[Record]]:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from service.commitlog import CommitLog, Record
 from service.commitlog.errors import CommitLogError
+from service.commitlog.reading import read_lowest
 from service.errors import Forbidden, RequestError, UnsupportedMediaType
 from service.log_service.access import Action, Caller
 from service.log_service.http.answers import refusal
@@ -92,12 +93,13 @@ class LogPage:
             ctx, Action.CONSUME, name=ctx.query.get("stream", "")
         )
         key = ctx.query.get("key", "")
-        lowest, end = log.offsets()
+        lowest, end = await log.fresh_offsets()
         span = _SEARCHED if key else _SHOWN
         given = ctx.query.get("before", "")
         before = min(number(given, "before"), end) if given else end
-        start = max(lowest, before - span)
-        records = await _read(log, start, before)
+        wanted = max(lowest, before - span)
+        start, records = await _read(log, wanted, before)
+        lowest = lowest if start == wanted else start
         if key:
             records = [each for each in records if each.key == key.encode()]
         self._observe(stream, Action.CONSUME, len(records))
@@ -173,16 +175,18 @@ class LogPage:
         return True
 
 
-async def _read(log: CommitLog, start: int, end: int) -> Sequence[Record]:
-    """Return the records from *start* up to *end*."""
+async def _read(log: CommitLog, start: int, end: int) -> tuple[int, Sequence[Record]]:
+    """Return the records from *start*, or what is the lowest now, up to *end*."""
     found: list[Record] = []
-    while start < end:
-        records = await log.read(start, max_records=end - start)
+    while start + len(found) < end:
+        begun = start + len(found)
+        first, records = await read_lowest(log, begun, max_records=end - begun)
+        if first > begun:  # retention was faster
+            start, found = first, []
         if not records:
             break
         found += records
-        start += len(records)
-    return found
+    return start, found[: max(0, end - start)]
 
 
 def _query(stream: str, key: str, **more: int) -> str:

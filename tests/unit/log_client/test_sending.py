@@ -5,6 +5,7 @@ import pytest
 from service.commitlog import Record
 from service.commitlog.errors import LogUnreachable, OutcomeUnknown
 from service.commitlog.jetstream_message import MESSAGE_ID
+from service.log_client.errors import CallFailed
 from service.log_client.sending import Outgoing
 
 
@@ -56,6 +57,18 @@ async def test_doubt_stays_until_it_is_acknowledged():
     await taken(sender, 1)
     sender.acknowledge()
     assert not sender.in_doubt
+
+
+async def test_acknowledgement_of_what_was_not_sent_loses_nothing():
+    """A server that says more than it was asked is not believed."""
+    sender = outgoing(b"a", b"b")
+    await taken(sender, 1)
+    sender.acknowledge()
+
+    with pytest.raises(CallFailed):
+        sender.acknowledge()
+    sender.again()
+    assert await taken(sender, 1) == [[b"b"]]
 
 
 async def test_failure_of_the_source_is_told_by_each_stream():

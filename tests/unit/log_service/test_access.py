@@ -65,6 +65,14 @@ def test_certificate_gives_all_its_names():
     assert caller.name == "app"
 
 
+def test_name_that_grpc_can_not_read_is_none():
+    """It would be the same for all clients whose names are of another kind."""
+    call_ = call(subject_alternative_name=[b"other types of SAN"])
+
+    assert OpenAccess().identify(call_).name == "192.0.2.1"
+    assert reason_of(lambda: listed().identify(call_)) is Reason.UNAUTHENTICATED
+
+
 def test_caller_without_proof_is_an_address():
     """Its limits are counted under that."""
     assert OpenAccess().identify(call()).name == "192.0.2.1"

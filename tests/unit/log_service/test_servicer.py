@@ -6,18 +6,25 @@ import grpc
 import pytest
 
 from service.commitlog import MemoryLog, Policy
-from service.commitlog.errors import LogBusy, LogFull, WritesRefused
+from service.commitlog.errors import (
+    CommitLogError,
+    LogBusy,
+    LogFull,
+    WritesRefused,
+)
 from service.log_api.errors import Reason, error_of
 from service.log_api.v1 import log_pb2
 from service.settings.log_service import LogLimitSettings
 from tests.support.log import logged
 from tests.support.log_service import (
     consume_all,
+    failure_of,
     local_service,
     reason_of,
     record,
     values_of,
 )
+from tests.support.process import LIMIT
 
 PRODUCE = log_pb2.ProduceRequest(records=[record(b"x")])
 
@@ -41,12 +48,6 @@ class HangingLog(MemoryLog):
 
     async def append(self, records):
         await asyncio.Event().wait()
-
-
-async def failure_of(call):
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value
 
 
 async def test_exception_that_nobody_expected_tells_the_client_an_id_alone():
@@ -104,6 +105,23 @@ async def test_failure_of_the_disk_is_told_without_its_files(error, code):
     assert ("secret" in log.text) == ("secret" in str(error))
 
 
+async def test_failure_that_is_of_no_known_kind_is_in_the_log():
+    """As what JetStream's servers refuse: the client has the id of the line."""
+    failing = FailingLog(CommitLogError("secret: the stream is sealed"))
+    with logged() as log:
+        async with local_service(failing) as (stub, _):
+            metadata = (("x-request-id", "abc"),)
+            failure = await failure_of(stub.Produce(PRODUCE, metadata=metadata))
+    lines = [each for each in log.lines if "sealed" in str(each)]
+
+    assert reason_of(failure) is Reason.INTERNAL
+    assert "secret" not in str(failure)
+    assert "abc" in failure.details()
+    assert [(each["event"], each["request_id"]) for each in lines] == [
+        ("log_failed", "abc")
+    ]
+
+
 async def test_closed_log_is_unavailable():
     """Nothing is stored, and another try may find it open."""
     log = MemoryLog()
@@ -128,7 +146,7 @@ async def test_callers_own_deadline_counts_when_it_is_earlier():
     """And the call leaves nothing behind."""
     async with local_service(HangingLog()) as (stub, calls):
         failure = await failure_of(stub.Produce(PRODUCE, timeout=0.1))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await calls.idle(10)
 
     assert failure.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -142,7 +160,7 @@ async def test_requests_behind_one_that_failed_are_not_stored():
 
         async def append(self, records):
             await asyncio.sleep(0.05)
-            if records[-1].value == b"9" and self.full:
+            if self.full and b"9" in [each.value for each in records]:
                 self.full = False
                 raise LogFull("for once")
             return await super().append(records)
@@ -152,9 +170,8 @@ async def test_requests_behind_one_that_failed_are_not_stored():
     async def requests():
         for n in range(20):
             yield log_pb2.ProduceStreamRequest(records=[record(b"%d" % n)])
-            await asyncio.sleep(0.02)
-            while n == 9 and log.full:
-                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)
+        await asyncio.Event().wait()  # the client's gRPC minds a request after the end
 
     acknowledged = []
     async with local_service(log) as (stub, _):
@@ -247,10 +264,11 @@ async def test_paced_stream_is_slowed_and_not_refused():
 
 async def test_consumer_that_goes_lets_go_of_the_log():
     """Its follower is closed, so that retention may go on."""
-    closed = asyncio.Event()
+    begun, closed = asyncio.Event(), asyncio.Event()
 
     class Watched(MemoryLog):
         async def follow(self, offset, **limits):
+            begun.set()
             try:
                 async for each in super().follow(offset, **limits):
                     yield each
@@ -259,7 +277,7 @@ async def test_consumer_that_goes_lets_go_of_the_log():
 
     async with local_service(Watched()) as (stub, _):
         call = stub.ConsumeStream(log_pb2.ConsumeStreamRequest())
-        await call.initial_metadata()
-        call.cancel()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LIMIT):
+            await begun.wait()
+            call.cancel()
             await closed.wait()

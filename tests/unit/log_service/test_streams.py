@@ -102,14 +102,18 @@ async def test_service_is_not_ready_once_a_sync_has_failed(tmp_path, monkeypatch
     monkeypatch.setattr(store, "sync", fail)
     with pytest.raises(WritesRefused):
         await made["one"].append([Record(b"x")])
-    with pytest.raises(WritesRefused):
-        await made.check()
+    depths = []
+    for _ in range(3):
+        with pytest.raises(WritesRefused) as caught:
+            await made.check()
+        depths.append(len(caught.traceback))
     value = registry.get_sample_value(
         "httpserver_commitlog_writes_refused", {"stream": "one"}
     )
     await made.stop()
 
     assert value == 1
+    assert depths == depths[:1] * 3, "each look would keep its frames"
 
 
 async def test_log_in_memory_has_a_name_too(tmp_path):

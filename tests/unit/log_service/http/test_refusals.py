@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from service.commitlog import MemoryLog, Policy, Record
 from service.commitlog.errors import (
+    BadRecords,
     LogBusy,
     LogClosed,
     LogDamaged,
@@ -93,6 +94,15 @@ async def test_failed_append_tells_whether_it_may_be_stored(
     assert answer.json()["outcome"] == outcome
     assert ("retry-after" in answer.headers) == (status == 503)
     assert SECRET not in answer.text
+
+
+async def test_records_that_no_log_takes_are_told_what_is_wrong(api, log):
+    """Ids and headers have rules; the client gets the one that it broke."""
+    log.failure = BadRecords("Nats-Msg-Id is wrong")
+    answer = await api.post(RECORDS, json=body("a"))
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"].endswith(": Nats-Msg-Id is wrong.")
 
 
 async def test_append_that_takes_too_long_goes_on_under_its_key(api, log):
