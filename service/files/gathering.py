@@ -1,5 +1,6 @@
 """Small pieces of a body made into large ones, which a disk takes better."""
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 
 __all__ = ["GATHERED", "gathered"]
@@ -14,8 +15,8 @@ async def gathered(
     """
     Yield the bytes of *chunks* in pieces of about *size*.
 
-    If *chunks* raises, what came before is yielded first: an upload that can be resumed
-    keeps it.
+    If *chunks* raises, or is cancelled, what came before is yielded first: an upload
+    that can be resumed keeps it.
 
     Args:
         chunks: Pieces of any size.
@@ -23,7 +24,7 @@ async def gathered(
     """
     waiting: list[bytes] = []
     have = 0
-    failure: Exception | None = None
+    failure: BaseException | None = None
     try:
         async for chunk in chunks:
             waiting.append(chunk)
@@ -31,7 +32,7 @@ async def gathered(
             if have >= size:
                 yield b"".join(waiting)
                 waiting, have = [], 0
-    except Exception as error:  # noqa: BLE001 - raised again below
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised again below
         failure = error
     if have:
         yield b"".join(waiting)

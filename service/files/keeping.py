@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from service.concurrency.cancelling import cancelled
 from service.errors import StartError
 from service.files.errors import FileError
 from service.files.local_store import Limits, LocalStore
@@ -121,8 +122,7 @@ class Kept:
         """Close the store."""
         if self._looking is None:
             return
-        self._looking.cancel()
-        await asyncio.gather(self._looking, return_exceptions=True)
+        await cancelled([self._looking])
         if self._remote is not None:
             await self._remote.stop()
         self.threads.close()

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 
+from service.files.counted import count_waiting
 from service.files.errors import InvalidPath, NotFound
 from service.files.paths import RESERVED, directory_path
 from service.files.store import Directory, Entry, Page
@@ -98,9 +99,4 @@ def count(root: int, hidden: int) -> Used:
                 found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
                 if is_servable(found):
                     size, files = size + found.st_size, files + 1
-    with os.scandir(hidden) as entries:
-        for entry in entries:
-            if entry.name.endswith(".part"):
-                with suppress(FileNotFoundError):
-                    size += entry.stat(follow_symlinks=False).st_size
-    return Used(size, files)
+    return Used(size + count_waiting(hidden, ".part"), files)

@@ -4,6 +4,8 @@ directory of the root.
 
 What is acknowledged is on disk, so an upload goes on after a restart of the service or
 of its machine. One process at a time writes to one: it holds the lock of the bytes.
+Another one that shares the root (a worker, a replica) and wants it leaves a file beside
+it that says so; whoever still waits for a client looks for that, and lets go.
 """
 
 import os
@@ -15,17 +17,19 @@ from contextlib import suppress
 from dataclasses import replace
 
 from service.files.arrivals import Arrival, take_lock
+from service.files.counted import read_counted, write_counted
 from service.files.disk_errors import told
-from service.files.errors import NotFound, StoreUnavailable
+from service.files.errors import NotFound
 from service.files.records import Record, read_record, write_record
 from service.files.usage import UsageFile
 
-__all__ = ["BYTES", "Partial", "Partials", "TooMany"]
+__all__ = ["BYTES", "Held", "Partial", "Partials", "TooMany"]
 
 BYTES = ".part"
 """End of the names of what came so far."""
 
 _RECORD = ".json"
+_WANTED = ".wanted"
 _ID = re.compile(r"[0-9a-f]{32}")
 _OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = _OPEN | os.O_CREAT | os.O_EXCL
@@ -33,6 +37,10 @@ _NEW = _OPEN | os.O_CREAT | os.O_EXCL
 
 class TooMany(Exception):
     """As many uploads wait as may."""
+
+
+class Held(Exception):
+    """Another process has the upload."""
 
 
 class Partial:
@@ -93,6 +101,7 @@ class Partials:
             name = upload_id + BYTES
             descriptor = os.open(name, _NEW, 0o644, dir_fd=self.directory)
             take_lock(descriptor)
+            write_counted(descriptor, 0)
             os.fsync(self.directory)
         return Partial(upload_id, record, Arrival(descriptor, name))
 
@@ -101,24 +110,37 @@ class Partials:
         Return an upload, to go on with it.
 
         Raises:
-            NotFound: There is none of this id.
-            StoreUnavailable: Another process has it, or the disk refuses.
+            NotFound: There is none of this id, or it has become a file.
+            Held: Another process has it.
+            StoreUnavailable: The disk refuses.
         """
-        record = self.record(upload_id)
-        name = upload_id + BYTES
+        with told():
+            descriptor = self._taken(upload_id)
+            try:
+                # what a killed process wrote and did not acknowledge counts too
+                os.fsync(descriptor)
+                arrival = Arrival(descriptor, upload_id + BYTES)
+                arrival.size = os.lseek(descriptor, 0, os.SEEK_END)
+                arrival.counted = read_counted(descriptor)
+                return Partial(upload_id, self.record(upload_id), arrival)
+            except BaseException:
+                os.close(descriptor)
+                raise
+
+    def want(self, upload_id: str) -> None:
+        """Ask the process that has an upload to let go of it."""
+        with told():
+            flags = os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            os.close(os.open(upload_id + _WANTED, flags, 0o600, dir_fd=self.directory))
+
+    def answer(self, upload_id: str) -> bool:
+        """Whether another process wants an upload; it is told once."""
         with told():
             try:
-                descriptor = os.open(name, _OPEN, dir_fd=self.directory)
+                os.unlink(upload_id + _WANTED, dir_fd=self.directory)
             except FileNotFoundError:
-                raise NotFound from None
-        if not take_lock(descriptor):
-            os.close(descriptor)
-            raise StoreUnavailable("another process has this upload")
-        arrival = Arrival(descriptor, name)
-        # what a killed process wrote and did not acknowledge counts too
-        os.fsync(descriptor)
-        arrival.size = arrival.counted = os.lseek(descriptor, 0, os.SEEK_END)
-        return Partial(upload_id, record, arrival)
+                return False
+        return True
 
     def record(self, upload_id: str) -> Record:
         """
@@ -172,8 +194,8 @@ class Partials:
 
     def remove(self, partial: Partial) -> None:
         """Throw an upload away; it is still to be closed."""
-        self._count(partial.arrival)
-        self._remove(partial.upload_id, partial.arrival.size)
+        self._remove(partial.upload_id, partial.arrival.counted)
+        partial.arrival.counted = 0
 
     def expire(self, ttl: float) -> int:
         """
@@ -189,7 +211,7 @@ class Partials:
         oldest = time.time() - ttl
         for name in self._names():
             upload_id, dot, end = name.partition(".")
-            if _ID.fullmatch(upload_id) and f"{dot}{end}" in (BYTES, _RECORD):
+            if _ID.fullmatch(upload_id) and f"{dot}{end}" in (BYTES, _RECORD, _WANTED):
                 with suppress(OSError):
                     removed += self._expired(upload_id, name, oldest)
         return removed
@@ -198,32 +220,68 @@ class Partials:
         """Remove one if it is old, nobody has it, and this name of it is the last."""
         if os.stat(name, dir_fd=self.directory).st_mtime > oldest:
             return False
-        if name.endswith(_RECORD):
+        if not name.endswith(BYTES):
             bytes_left = os.access(upload_id + BYTES, os.F_OK, dir_fd=self.directory)
             if not bytes_left:
                 os.unlink(name, dir_fd=self.directory)
             return False
-        descriptor = os.open(name, _OPEN, dir_fd=self.directory)
         try:
-            if not take_lock(descriptor):
-                return False
-            self._remove(upload_id, os.fstat(descriptor).st_size)
+            descriptor = self._taken(upload_id)
+        except (Held, NotFound):
+            return False
+        try:
+            self._remove(upload_id, read_counted(descriptor))
         finally:
             os.close(descriptor)
         return True
 
-    def _remove(self, upload_id: str, size: int) -> None:
-        for end in (BYTES, _RECORD):
-            with suppress(FileNotFoundError):
-                os.unlink(upload_id + end, dir_fd=self.directory)
+    def _taken(self, upload_id: str) -> int:
+        """
+        Return the descriptor of an upload's bytes, with their lock.
+
+        Raises:
+            NotFound: There are none.
+            Held: Another process has the lock.
+        """
+        name = upload_id + BYTES
+        try:
+            descriptor = os.open(name, _OPEN, dir_fd=self.directory)
+        except FileNotFoundError:
+            raise NotFound from None
+        try:
+            free = take_lock(descriptor)
+            there = free and self._is_at(name, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if there:
+            return descriptor
+        os.close(descriptor)
+        raise NotFound if free else Held
+
+    def _is_at(self, name: str, descriptor: int) -> bool:
+        """
+        Whether a file still has this name: who had its lock before may have made a file
+        of it, or thrown it away.
+        """
+        with suppress(FileNotFoundError):
+            there = os.stat(name, dir_fd=self.directory, follow_symlinks=False)
+            return os.path.samestat(there, os.fstat(descriptor))
+        return False
+
+    def _remove(self, upload_id: str, counted: int) -> None:
         with self._usage.locked() as usage:
-            usage.add(-size)
+            for end in (BYTES, _RECORD, _WANTED):
+                with suppress(FileNotFoundError):
+                    os.unlink(upload_id + end, dir_fd=self.directory)
+            usage.add(-counted)
 
     def _count(self, arrival: Arrival) -> None:
         """Tell the quota of what came since it was last told."""
         if arrival.size != arrival.counted:
             with self._usage.locked() as usage:
                 usage.add(arrival.size - arrival.counted)
+                write_counted(arrival.descriptor, arrival.size)
             arrival.counted = arrival.size
 
     def _names(self) -> list[str]:

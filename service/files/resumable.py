@@ -80,14 +80,9 @@ class Resumable:
 
     async def look(self, ctx: RequestContext) -> Response:
         """HEAD of an upload: how much of it is there."""
-        async with self.taking.turns.of(ctx.path_params["id"]):
-            with answered():
-                record = await self.taking.known(ctx)
-                offset = record.length or 0
-                if not record.complete:
-                    partial = await self.taking.open(ctx)
-                    offset = partial.arrival.size
-                    self.taking.place().partials.close(partial)
+        with answered():
+            async with self.taking.turn(ctx) as (record, partial):
+                offset = partial.arrival.size if partial else record.length or 0
         headers = self.taking.state(record, offset) | {"cache-control": "no-store"}
         return Response(status=_NO_CONTENT, headers=headers)
 
@@ -101,28 +96,20 @@ class Resumable:
             raise BadRequest("Upload-Complete says whether this is the last: ?1 or ?0.")
         offset = offset_of(ctx)
         check_body(ctx)
-        async with self.taking.turns.of(ctx.path_params["id"]):
-            with answered():
-                record = await self.taking.known(ctx)
-                if record.complete:
+        with answered():
+            async with self.taking.turn(ctx) as (_record, partial):
+                if partial is None:
                     raise upload_problem("completed-upload", "The upload is complete.")
-                partial = await self.taking.open(ctx)
-                try:
-                    self.taking.check_offset(ctx, partial, offset, complete=complete)
-                    return await self.taking.take(ctx, partial, complete=complete)
-                finally:
-                    self.taking.place().partials.close(partial)
+                self.taking.check_offset(ctx, partial, offset, complete=complete)
+                return await self.taking.take(ctx, partial, complete=complete)
 
     async def cancel(self, ctx: RequestContext) -> Response:
         """DELETE of an upload: it will not go on."""
-        async with self.taking.turns.of(ctx.path_params["id"]):
-            with answered():
-                record = await self.taking.known(ctx)
-                if not record.complete:
-                    partial = await self.taking.open(ctx)
-                    await self.taking.place().threads.run(
-                        self.taking.place().partials.discard, partial
-                    )
+        with answered():
+            async with self.taking.turn(ctx) as (_record, partial):
+                if partial is not None:
+                    place = self.taking.place()
+                    await place.threads.run(place.partials.remove, partial)
                     self.server.metrics.uploaded("cancelled")
         return ctx.no_content()
 

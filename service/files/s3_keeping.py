@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+from service.concurrency.cancelling import cancelled
 from service.errors import StartError
 from service.files.errors import FileError
 from service.files.local_store import Limits
@@ -76,8 +77,7 @@ class KeptBucket:
     async def stop(self) -> None:
         """Close its connections."""
         if self._rounds is not None:
-            self._rounds.cancel()
-            await asyncio.gather(self._rounds, return_exceptions=True)
+            await cancelled([self._rounds])
         await self._open.aclose()
 
     async def check(self) -> None:

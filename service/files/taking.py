@@ -5,17 +5,21 @@ Whatever ends a request, the bytes that came are kept; only an upload that can n
 come to its end is thrown away.
 """
 
-from collections.abc import Callable
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from service.errors import RequestError
+from service.concurrency.cancelling import cancelled
+from service.errors import RequestError, Unavailable, retry_after
 from service.files import errors
 from service.files.answers import outcome_of
 from service.files.digests import Hashing
 from service.files.disk_errors import told
 from service.files.gathering import gathered
-from service.files.partials import Partial, Partials, TooMany
+from service.files.partials import Held, Partial, Partials, TooMany
 from service.files.records import Record
 from service.files.requests import body_pieces, digests_of
 from service.files.server import FileServer, stored_answer
@@ -38,6 +42,19 @@ _CONFLICT = 409
 _FAILED = 500
 _NO_CONTENT = 204
 _NO_STORAGE = 507
+
+_PATIENCE = {Held: 10.0, errors.NotFound: 2.0}
+"""Seconds that another process may take to let go of an upload, and to note that it has
+made a file of it."""
+
+_AGAIN = 0.05
+"""Seconds between two attempts to take an upload that another process has."""
+
+_GLANCE = 0.2
+"""Seconds between two looks whether another process wants an upload."""
+
+_SOON = 1.0
+"""Seconds after which a client may ask again for what another process has."""
 
 
 class Place(Protocol):
@@ -113,17 +130,57 @@ class Taking:
             raise errors.NotFound
         return record
 
-    async def open(self, ctx: RequestContext) -> Partial:
+    @asynccontextmanager
+    async def turn(
+        self, ctx: RequestContext
+    ) -> AsyncIterator[tuple[Record, Partial | None]]:
         """
-        Return the upload that a request is about; it is still to be closed.
+        Give what is known of the upload that a request is about, and the upload while
+        it is not complete. Whatever request had it has ended, in this process or
+        another.
 
         Raises:
             NotFound: There is none.
+            Unavailable: Another process does not let go of it.
         """
-        partials, upload_id = self.place().partials, ctx.path_params["id"]
-        return await self.place().threads.acquire(
-            partials.close, lambda: partials.open(upload_id)
-        )
+        async with self.turns.of(ctx.path_params["id"]):
+            record, partial = await self._found(ctx)
+            try:
+                yield record, partial
+            finally:
+                if partial is not None:
+                    self.place().partials.close(partial)
+
+    async def _found(self, ctx: RequestContext) -> tuple[Record, Partial | None]:
+        upload_id, began = ctx.path_params["id"], time.monotonic()
+        while True:
+            record = await self.known(ctx)
+            if record.complete:
+                await self._is_wanted(upload_id)  # no more, by this request
+                return record, None
+            try:
+                partial = await self._open(upload_id)
+            except (Held, errors.NotFound) as error:
+                if time.monotonic() > began + _PATIENCE[type(error)]:
+                    await self._is_wanted(upload_id)
+                    raise _kept_by_another(error) from None
+            else:
+                return partial.record, partial
+            await asyncio.sleep(_AGAIN)
+
+    async def _open(self, upload_id: str) -> Partial:
+        """Take an upload; if another process has it, say that it is wanted."""
+        place = self.place()
+
+        def opened() -> Partial:
+            place.partials.answer(upload_id)  # what this request has left before
+            try:
+                return place.partials.open(upload_id)
+            except Held:
+                place.partials.want(upload_id)
+                raise
+
+        return await place.threads.acquire(place.partials.close, opened)
 
     def check_offset(
         self, ctx: RequestContext, partial: Partial, offset: int, *, complete: bool
@@ -164,14 +221,40 @@ class Taking:
         with self.turns.undisturbed(partial.upload_id):
             return await self._finish(partial)
 
+    @asynccontextmanager
+    async def _lent(self, partial: Partial) -> AsyncIterator[None]:
+        """End this request as soon as another process wants what it waits for."""
+        me = asyncio.current_task()
+        assert me is not None  # noqa: S101 - a coroutine runs in a task
+
+        async def look() -> None:
+            while True:  # one cancellation may be lost
+                await asyncio.sleep(_GLANCE)
+                if await self._is_wanted(partial.upload_id):
+                    me.cancel()
+
+        looking = asyncio.create_task(look(), name="files-wanted")
+        try:
+            yield
+        finally:
+            await cancelled([looking])
+
+    async def _is_wanted(self, upload_id: str) -> bool:
+        place = self.place()
+        try:
+            return await place.threads.run(place.partials.answer, upload_id)
+        except errors.FileError:
+            return False  # who writes to the disk is told of it
+
     async def _receive(self, ctx: RequestContext, partial: Partial) -> None:
         """Write what comes; whatever ends it, what came is kept."""
         place, before = self.place(), partial.arrival.size
         hashing = Hashing(digests_of(ctx, ("content-digest",)), always=())
         body = body_pieces(ctx, self.server.metrics.received)
         try:
-            async for data in gathered(body):
-                await place.threads.run(self._write, partial, data, hashing)
+            async with self._lent(partial):
+                async for data in gathered(body):
+                    await place.threads.run(self._write, partial, data, hashing)
             hashing.verified()
         except (errors.TooLarge, RequestError) as error:
             # it can never come to an end
@@ -229,3 +312,11 @@ class Taking:
         if record.length is not None:
             headers["upload-length"] = str(record.length)
         return headers
+
+
+def _kept_by_another(error: Exception) -> Exception:
+    """Return what a client is told when an upload could not be taken."""
+    if isinstance(error, Held):
+        detail = "Another request goes on with this upload."
+        return Unavailable(detail, headers=retry_after(_SOON))
+    return error

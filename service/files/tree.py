@@ -27,7 +27,8 @@ _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENODE
 
 def is_servable(found: os.stat_result) -> bool:
     """Whether this is a regular file that has no other name."""
-    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+    # none at all, when it was replaced after it was opened: it is still one version
+    return stat.S_ISREG(found.st_mode) and found.st_nlink <= 1
 
 
 class Tree:

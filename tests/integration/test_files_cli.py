@@ -1,78 +1,16 @@
-"""`httpserver files` and a real service: up, down, cut, and gone on with."""
+"""`httpserver files` and a real service: up, down, listed and removed."""
 
-import hashlib
 import json
 import os
-import random
 import subprocess
 import sys
-from base64 import b64encode
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import pytest
-from typer.testing import CliRunner, Result
 
-from service.cli import app
-from tests.support.forwarder import forwarder
-from tests.support.process import serving
-from tests.support.rogue import in_a_thread
-from tests.support.scrape import value
+from tests.support.files_cli import piped
 from tests.support.terminal import on_terminal
-from tests.support.waiting import until
-
-LARGE = 24 << 20
-CUT = 10 << 20
-RECEIVED = 'httpserver_files_bytes_total{direction="in"}'
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    root = tmp_path_factory.mktemp("files")
-    settings = {"files__enabled": True, "files__root": root}
-    with serving(**settings, throttle__enabled=False) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory):
-    """A file that is several parts, none like another."""
-    file = tmp_path_factory.mktemp("source") / "large.bin"
-    file.write_bytes(random.Random(1).randbytes(LARGE))
-    return file
-
-
-@pytest.fixture(autouse=True)
-def state(tmp_path, monkeypatch):
-    """Where uploads are remembered."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path / "state" / "httpserver" / "uploads"
-
-
-@pytest.fixture
-def files(service):
-    """Runs a command against the service, which has no file at its begin."""
-    yield lambda *arguments: run(service.url, *arguments)
-    for line in run(service.url, "ls", "-r").stdout.splitlines():
-        assert run(service.url, "rm", line.split("\t")[2]).exit_code == 0
-
-
-def run(url: str, *arguments: str) -> Result:
-    return CliRunner().invoke(app, ["files", *arguments, "--url", url])
-
-
-def piped(url: str, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "service", "files", *arguments, "--url", url]
-    return subprocess.run(command, input=data, capture_output=True, check=False)
-
-
-@contextmanager
-def slow_way(service):
-    """Gives a way to the service that can be cut."""
-    with forwarder("127.0.0.1", urlsplit(service.url).port) as way:
-        yield way, f"http://127.0.0.1:{way.port}"
 
 
 def test_files_go_up_and_come_down_as_they_were(files, tmp_path):
@@ -99,13 +37,13 @@ def test_files_go_up_and_come_down_as_they_were(files, tmp_path):
     )
 
 
-def test_listing_is_for_eyes_and_for_programs(files, service, tmp_path):
+def test_listing_is_for_eyes_and_for_programs(files, busy_file_service, tmp_path):
     """Size, time and path between tabs, JSON, or a table on a terminal."""
     (tmp_path / "a").write_bytes(b"x" * 2000)
     files("put", str(tmp_path / "a"), "--to", "d/e/a")
     plain, deep = files("ls", "d"), files("ls", "-r", "--json")
     one = files("ls", "d/e/a")
-    with on_terminal("files", "ls", "d/e", "--url", service.url) as terminal:
+    with on_terminal("files", "ls", "d/e", "--url", busy_file_service.url) as terminal:
         assert terminal.await_exit() == 0
 
     assert plain.stdout == "\t\td/e/\n"
@@ -116,149 +54,12 @@ def test_listing_is_for_eyes_and_for_programs(files, service, tmp_path):
     assert "d/e/a" in terminal.shown
 
 
-def test_large_file_comes_in_parts(files, service, large, tmp_path):
-    """Each is a range of one version."""
-    assert files("put", str(large)).exit_code == 0
-    target = tmp_path / "copy"
-    before = len(parts(service))
-    got = files("get", "large.bin", "--to", str(target), "--parts", "3")
-
-    assert got.exit_code == 0, got.stderr
-    assert target.read_bytes() == large.read_bytes()
-    assert [each.name for each in tmp_path.glob("copy*")] == ["copy"]
-    until(lambda: len(parts(service)) - before == 3)
-
-
-def parts(service) -> list[dict]:
-    return [line for line in list(service.log) if line.get("status") == 206]
-
-
-def interrupted(way, url: str, *arguments: str, part: Path | None = None) -> str:
-    """Run a command until the way blocks, press Ctrl-C, and return what it showed."""
-    way.most = CUT
-    with on_terminal("files", *arguments, "--url", url) as terminal:
-        until(way.blocked.is_set, limit=30)
-        if part is not None:  # what has passed may still be on its way
-            until(lambda: part.stat().st_blocks * 512 > 1 << 20, limit=30)
-        terminal.type(b"\x03")
-        assert terminal.await_exit() == 130, terminal.shown
-    way.blocked.clear()
-    assert "Traceback" not in terminal.shown
-    return terminal.shown
-
-
-@pytest.mark.parametrize("streams", ["1", "3"])
-def test_interrupted_get_goes_on_where_it_stopped(
-    files, service, large, tmp_path, streams
-):
-    """Ctrl-C: 130, and the part is kept and told; the old file stays until the end."""
-    files("put", str(large))
-    target = tmp_path / "copy"
-    target.write_text("old")
-    command = ["get", "large.bin", "--to", str(target), "--parts", streams]
-    with slow_way(service) as (way, url):
-        shown = interrupted(way, url, *command, part=tmp_path / "copy.part")
-    assert "copy.part" in shown.replace("\r\n", "")
-    assert "are kept" in shown.replace("\r\n", " ")
-    assert target.read_text() == "old"
-    left = json.loads((tmp_path / "copy.part.json").read_text())
-    missing = sum(stop - start for start, stop in left["missing"])
-    assert LARGE - CUT <= missing < LARGE
-    with slow_way(service) as (way, url):
-        again = run(url, *command)
-        passed = way.passed
-
-    assert again.exit_code == 0, again.stderr
-    assert target.read_bytes() == large.read_bytes()
-    assert missing <= passed < missing + 20_000
-    assert sorted(each.name for each in tmp_path.glob("copy*")) == ["copy"]
-
-
-def test_interrupted_get_of_another_version_begins_anew(
-    files, service, large, tmp_path
-):
-    """Nothing of two versions is mixed."""
-    files("put", str(large))
-    target, other = tmp_path / "copy", tmp_path / "other"
-    other.write_bytes(large.read_bytes()[::-1])
-    command = ["get", "large.bin", "--to", str(target)]
-    with slow_way(service) as (way, url):
-        interrupted(way, url, *command, part=tmp_path / "copy.part")
-    files("put", str(other), "--to", "large.bin")
-
-    assert files(*command).exit_code == 0
-    assert target.read_bytes() == other.read_bytes()
-
-
-@pytest.mark.parametrize("command", ["get", "put"])
-def test_transfer_that_is_cut_goes_on_by_itself(
-    files, service, large, tmp_path, command
-):
-    """Without a word."""
-    files("put", str(large))
-    target = tmp_path / "copy"
-    arguments = {
-        "get": ["get", "large.bin", "--to", str(target)],
-        "put": ["put", str(large), "--to", "again"],
-    }[command]
-    with slow_way(service) as (way, url):
-        way.most = CUT
-        call = [sys.executable, "-m", "service", "files", *arguments, "--url", url]
-        with subprocess.Popen(call, stderr=subprocess.PIPE) as process:
-            until(way.blocked.is_set, limit=30)
-            way.cut.set()
-            way.blocked.clear()
-            way.cut.clear()
-            _, told = process.communicate(timeout=60)
-
-    assert (process.returncode, told) == (0, b"")
-    if command == "put":
-        assert files("get", "again", "--to", str(target)).exit_code == 0
-    assert target.read_bytes() == large.read_bytes()
-
-
-def test_interrupted_put_goes_on_where_it_stopped(files, service, large, state):
-    """Ctrl-C: 130; the same command sends the rest, and nothing is seen before."""
-    command = ["put", str(large), "--to", "new.bin"]
-    before = value(service, RECEIVED)
-    with slow_way(service) as (way, url):
-        # what is remembered is of one URL
-        shown = interrupted(way, url, *command)
-        assert "are kept" in shown.replace("\r\n", " ")
-        assert httpx.get(f"{service.url}/files/new.bin").status_code == 404
-        [noted] = state.iterdir()
-        assert noted.stat().st_mode & 0o777 == 0o600
-        upload = service.url + json.loads(noted.read_text())["upload"]
-        assert int(httpx.head(upload).headers["upload-offset"]) > 0
-        again = run(url, *command)
-
-    assert again.exit_code == 0, again.stderr
-    assert value(service, RECEIVED) - before == LARGE  # no byte came twice
-    assert [*state.iterdir()] == []
-    found = httpx.get(f"{service.url}/files/new.bin")
-    assert found.content == large.read_bytes()
-
-
-def test_upload_that_has_gone_begins_anew(files, service, large, state):
-    """As when it has waited for too long."""
-    command = ["put", str(large), "--to", "new.bin"]
-    with slow_way(service) as (way, url):
-        interrupted(way, url, *command)
-        [noted] = state.iterdir()
-        upload = service.url + json.loads(noted.read_text())["upload"]
-        assert httpx.delete(upload).status_code == 204
-        again = run(url, *command)
-
-    assert again.exit_code == 0, again.stderr
-    assert httpx.get(f"{service.url}/files/new.bin").content == large.read_bytes()
-
-
 @pytest.mark.parametrize("size", [0, 10, 1 << 20, 3_000_001])
-def test_pipes_are_taken_and_given(service, files, size):
+def test_pipes_are_taken_and_given(busy_file_service, files, size):
     """`-` is standard input, and standard output."""
     data = os.urandom(size)
-    put = piped(service.url, "put", "-", "--to", "piped", data=data)
-    got = piped(service.url, "get", "piped", "--to", "-")
+    put = piped(busy_file_service.url, "put", "-", "--to", "piped", data=data)
+    got = piped(busy_file_service.url, "get", "piped", "--to", "-")
 
     assert (put.returncode, got.returncode) == (0, 0), put.stderr + got.stderr
     assert got.stdout == data
@@ -287,7 +88,7 @@ def test_directories_go_and_come_with_all_in_them(files, tmp_path):
     assert files("ls").stdout == ""
 
 
-def test_file_that_is_there_may_be_kept(files, service, tmp_path):
+def test_file_that_is_there_may_be_kept(files, busy_file_service, tmp_path):
     """The same content is no failure: it is what was wanted."""
     for name in ("mine", "theirs"):
         (tmp_path / name).write_text(name)
@@ -297,7 +98,7 @@ def test_file_that_is_there_may_be_kept(files, service, tmp_path):
 
     assert (refused.exit_code, same.exit_code) == (1, 0)
     assert refused.stderr == "x: a file is there already\n"
-    assert httpx.get(f"{service.url}/files/x").text == "theirs"
+    assert httpx.get(f"{busy_file_service.url}/files/x").text == "theirs"
 
 
 def test_what_one_is_refused_for_keeps_no_other(files, tmp_path):
@@ -317,6 +118,59 @@ def test_what_one_is_refused_for_keeps_no_other(files, tmp_path):
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["fine"]
 
 
+def test_name_that_is_no_text_keeps_no_other_file(files, tmp_path):
+    """A disk has any bytes as names, a service has text alone; it may get another."""
+    odd = tmp_path / "d" / "\udcff"
+    odd.parent.mkdir()
+    for each in (odd, odd.with_name("fine")):
+        each.write_text("x")
+    put = files("put", "-r", str(odd.parent))
+    named = files("put", str(odd), "--to", "named", "--json")
+
+    assert (put.exit_code, named.exit_code) == (1, 0)
+    assert "its name is no text" in put.stderr
+    assert files("ls", "d").stdout.endswith("\td/fine\n")
+    assert json.loads(named.stdout)["file"] == str(odd)
+
+
+def test_stream_that_is_closed_is_told(busy_file_service, files, tmp_path):
+    """No trace: there is nothing to read from, or to write to."""
+    (tmp_path / "a").write_text("a")
+    files("put", str(tmp_path / "a"))
+    call = [sys.executable, "-m", "service", "files"]
+    for closed, command in {
+        "<&-": ["put", "-", "--to", "x"],
+        ">&-": ["get", "a", "--to", "-"],
+    }.items():
+        script = ["sh", "-c", f'exec "$@" {closed}', "sh"]
+        done = subprocess.run(
+            [*script, *call, *command, "--url", busy_file_service.url],
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert b"Traceback" not in done.stderr
+
+
+def test_names_that_a_terminal_has_no_letters_for_are_escaped(
+    files, busy_file_service, tmp_path, monkeypatch
+):
+    """Output is in the encoding of the locale, which may be a small one."""
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    (tmp_path / "ü€").write_text("a")
+    files("put", str(tmp_path / "ü€"))
+    shown = piped(busy_file_service.url, "ls")
+
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert shown.stdout.endswith("\tü\\u20ac\n".encode("latin-1"))
+
+
+def test_file_that_is_not_there_makes_no_directory(files, tmp_path):
+    """There is nothing to put in."""
+    assert files("get", "nothing", "--to", f"{tmp_path}/out/").exit_code == 1
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
@@ -329,7 +183,14 @@ def test_what_one_is_refused_for_keeps_no_other(files, tmp_path):
         (["put", "{a}", "--to", "x", "--parts", "0"], 2, "--parts"),
         (["get", "a", "b", "--to", "{a}"], 2, "want a directory"),
         (["get", "a", "b", "--to", "-"], 2, "for one file"),
+        (["get", "x/a", "y/a"], 2, "x/a and y/a would both be a"),
         (["get", "d/"], 2, "-r gets all in it"),
+        (["get", "\udcff"], 2, "a path is text in UTF-8"),
+        (["ls", "\udcff"], 2, "a path is text in UTF-8"),
+        (["rm", "\udcff"], 2, "a path is text in UTF-8"),
+        (["put", "{a}", "--to", "\udcff"], 2, "a path is text in UTF-8"),
+        (["put", "n" * 300], 2, "there is no such file"),
+        (["get", "a", "--to", "{a}" + "n" * 300], 1, "File name too long"),
         (["get", "x/.."], 2, "no empty or dotted names"),
         (["ls", "a//b"], 2, "no empty or dotted names"),
         (["get", "a", "--to", "{a}/x"], 1, "can't write"),
@@ -351,88 +212,3 @@ def test_what_can_not_be_done_is_told_in_a_line(files, tmp_path, arguments, code
     assert done.exit_code == code, done.stderr
     assert told in " ".join(done.stderr.replace("│", "").split())
     assert "Traceback" not in done.stderr
-
-
-def test_service_without_files_and_nobody_at_all(tmp_path):
-    """A hint, and 4 where nobody answers."""
-    (tmp_path / "a").write_text("a")
-    with serving() as service:
-        answers = [
-            run(service.url, "ls"),
-            run(service.url, "get", "a", "--to", f"{tmp_path}/b"),
-            run(service.url, "put", str(tmp_path / "a")),
-            run(service.url, "rm", "a"),
-        ]
-    away = run("http://127.0.0.1:1", "ls", "--retries", "0")
-
-    assert [each.exit_code for each in answers] == [1, 1, 1, 1]
-    assert all("404" in each.stderr for each in answers)
-    assert "is it switched on" in answers[0].stderr
-    assert away.exit_code == 4
-    assert not (tmp_path / "b").exists()
-
-
-def answer(status: str, body: bytes, **headers: str) -> bytes:
-    lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    head = [f"HTTP/1.1 {status}", *lines, f"content-length: {len(body)}", "", ""]
-    return "\r\n".join(head).encode() + body
-
-
-def sha256(data: bytes) -> str:
-    return f"sha-256=:{b64encode(hashlib.sha256(data).digest()).decode()}:"
-
-
-def test_file_that_came_damaged_is_thrown_away(tmp_path):
-    """The digest is another: nothing of it stays, and what was there does."""
-    target = tmp_path / "x"
-    target.write_text("old")
-    found = answer("200 OK", b"four", etag='"1"', repr_digest=sha256(b"five"))
-
-    async def behave(peer) -> None:
-        is_head = peer.head.startswith(b"HEAD")
-        await peer.send(found.removesuffix(b"four") if is_head else found)
-
-    with in_a_thread(behave) as rogue:
-        done = run(rogue.url, "get", "x", "--to", str(target))
-        piped_out = run(rogue.url, "get", "x", "--to", "-")
-
-    assert (done.exit_code, piped_out.exit_code) == (1, 1)
-    assert "another sha-256" in done.stderr
-    assert "another sha-256" in piped_out.stderr
-    assert target.read_text() == "old"
-    assert [each.name for each in tmp_path.iterdir()] == ["x"]
-
-
-@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/etc/x", "a\\b", "a\0b", 1])
-def test_names_of_a_listing_lead_nowhere_else(tmp_path, name):
-    """A service that means harm writes no file outside of the directory."""
-    entry = {"name": name, "type": "file", "url": "/files/x", "size": 1}
-    page = json.dumps({"path": "", "items": [entry], "next": None}).encode()
-
-    async def behave(peer) -> None:
-        await peer.send(answer("200 OK", page, content_type="application/json"))
-
-    with in_a_thread(behave) as rogue:
-        done = run(rogue.url, "get", "-r", "/", "--to", f"{tmp_path}/out/")
-
-    assert done.exit_code == 1
-    assert "no file server" in done.stderr
-    assert [*tmp_path.rglob("*")] == []
-
-
-def test_second_get_of_a_file_that_is_being_got_is_refused(
-    files, service, large, tmp_path
-):
-    """Two would write over each other."""
-    files("put", str(large))
-    command = ["get", "large.bin", "--to", str(tmp_path / "copy")]
-    with slow_way(service) as (way, url):
-        way.most = CUT
-        with on_terminal("files", *command, "--url", url) as terminal:
-            until(way.blocked.is_set, limit=30)
-            second = files(*command)
-            way.blocked.clear()
-            assert terminal.await_exit() == 0
-    assert second.exit_code == 1
-    assert "another download writes it" in second.stderr
-    assert "large.bin" in terminal.shown

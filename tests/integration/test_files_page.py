@@ -7,24 +7,17 @@ import httpx2 as httpx
 import pytest
 
 from tests.support.browser import (
-    CHROMIUM,
     DESK,
     PHONE,
     assert_accessible,
-    launched,
+    expect,
     opening,
 )
+from tests.support.files import settings
 from tests.support.process import serving
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+pytestmark = pytest.mark.browser
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on PATH"),
-]
-
-expect = playwright.expect
 EVIL = "<img src=x onerror=alert(1)> & 'a:b'.txt"
 FILES = {
     "2026/sub/deep.txt": b"deep",
@@ -36,24 +29,10 @@ FILES = {
 BIG = bytes(range(256)) * 4 * 5000  # 5 MB: several pieces
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with launched() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    root = tmp_path_factory.mktemp("files")
-    settings = {"files__enabled": True, "files__root": root}
-    with serving(**settings, throttle__enabled=False) as running:
-        yield running
-
-
 @pytest.fixture
-def api(service):
+def api(busy_file_service):
     """The API, where these files are and no others."""
-    with httpx.Client(base_url=f"{service.url}/files/", timeout=20) as client:
+    with httpx.Client(base_url=f"{busy_file_service.url}/files/", timeout=60) as client:
         for path, content in FILES.items():
             assert client.put(place(path), content=content).is_success
         yield client
@@ -74,9 +53,9 @@ def clear(client, directory):
 
 
 @pytest.fixture
-def opened(browser, api, service):
-    """Opens the page; what the console said that no test expected fails it."""
-    with opening(browser, service.url) as open_page:
+def opened(browser, api, busy_file_service):
+    """Opens the page; what goes wrong in it that no test expected fails it."""
+    with opening(browser, busy_file_service.url) as open_page:
         yield lambda path="/files/", **options: open_page(path, **options)
 
 
@@ -104,7 +83,7 @@ def line(page, name):
 )
 def test_page_is_accessible_and_fits(opened, tmp_path, options):
     """List, uploads and the question: no violations, nothing sticks out."""
-    page = opened(**options)
+    page = opened(**options, expected=["status of 412"])
     upload(page, given("report.pdf", b"other"), given("new.bin", b"new"))
     expect(line(page, "new.bin")).to_contain_text("uploaded")
     expect(line(page, "report.pdf")).to_contain_text("is there already")
@@ -136,9 +115,9 @@ def test_names_are_text_and_links_lead_there(opened, api):
 
 def test_upload_shows_progress_and_replaces_when_told(opened, api):
     """The list follows; a file that is there stays until somebody says so."""
-    page = opened()
+    page = opened(expected=["status of 412"])
     upload(page, given("big ü.bin", BIG), given("report.pdf", b"new"))
-    expect(line(page, "big ü.bin")).to_contain_text("uploaded", timeout=20_000)
+    expect(line(page, "big ü.bin")).to_contain_text("uploaded")
     expect(names(page).filter(has_text="big ü.bin")).to_have_count(1)
     assert api.get(place("big ü.bin")).content == BIG
     assert api.get("report.pdf").content == FILES["report.pdf"]
@@ -150,7 +129,7 @@ def test_upload_shows_progress_and_replaces_when_told(opened, api):
 
 def test_upload_that_is_cut_goes_on_by_itself(opened, api):
     """Two pieces get no answer, one though it arrived: nothing is sent twice."""
-    page = opened()
+    page = opened(expected=["ERR_FAILED"])
     seen = []
 
     def cut(route):
@@ -167,7 +146,7 @@ def test_upload_that_is_cut_goes_on_by_itself(opened, api):
         lambda each: cut(each) if each.request.method == "PATCH" else each.continue_(),
     )
     upload(page, given("big.bin", BIG))
-    expect(line(page, "big.bin")).to_contain_text("uploaded", timeout=30_000)
+    expect(line(page, "big.bin")).to_contain_text("uploaded")
 
     assert api.get("big.bin").content == BIG
     assert seen[2] > seen[1]
@@ -190,7 +169,7 @@ def test_upload_that_is_paused_goes_on_where_it_stopped(opened, api, tmp_path, l
 
     page.route("**/.uploads/*", hold)
     upload(page, file)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not held:
         assert time.monotonic() < end
         page.wait_for_timeout(20)
@@ -212,7 +191,7 @@ def test_upload_that_is_paused_goes_on_where_it_stopped(opened, api, tmp_path, l
         upload(page, file)
     else:
         page.get_by_role("button", name="Resume big.bin").click()
-    expect(line(page, "big.bin")).to_contain_text("uploaded", timeout=20_000)
+    expect(line(page, "big.bin")).to_contain_text("uploaded")
 
     assert int(offsets[0]) > 0
     assert api.get("big.bin").content == BIG
@@ -232,7 +211,7 @@ def test_cancelled_upload_leaves_nothing(opened, api):
 
     page.route("**/.uploads/*", hold)
     upload(page, given("big.bin", BIG))
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not held:
         assert time.monotonic() < end
         page.wait_for_timeout(20)
@@ -281,7 +260,7 @@ def test_keys_lead_along_the_list_and_delete_after_a_question(opened, api):
 
 def test_file_that_was_replaced_meanwhile_is_asked_about_again(opened, api):
     """Nobody deletes what he has not seen."""
-    page = opened()
+    page = opened(expected=["status of 412"])
     page.get_by_role("link", name="Delete report.pdf").click()
     expect(page.get_by_role("dialog")).to_be_visible()
     api.put("report.pdf", content=b"theirs")
@@ -295,7 +274,12 @@ def test_file_that_was_replaced_meanwhile_is_asked_about_again(opened, api):
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desktop", "phone"])
 def test_everything_works_without_scripts(opened, api, tmp_path, size):
     """Upload, the refusal to replace, and deleting with a question."""
-    page = opened("/files/2026/", java_script_enabled=False, **size)
+    page = opened(
+        "/files/2026/",
+        java_script_enabled=False,
+        **size,
+        expected=["status of 409", "status of 404"],
+    )
     page.screenshot(path=tmp_path / "plain.png", full_page=True)
     upload(page, given("ü 1.txt", b"one"), given("2.txt", b"two"))
     expect(page.get_by_text("2 files uploaded.")).to_be_visible()
@@ -399,8 +383,7 @@ def test_long_form_is_refused(api):
 def test_page_for_readers_offers_no_change(tmp_path):
     """Where nobody may write."""
     (tmp_path / "a.txt").write_text("a")
-    settings = {"files__root": tmp_path, "files__writers": "nobody"}
-    with serving(files__enabled=True, **settings) as service:
+    with serving(**settings(tmp_path, writers="nobody")) as service:
         page = httpx.get(f"{service.url}/files/", headers={"accept": "text/html"})
         front = httpx.get(service.url, headers={"accept": "text/html"})
 

@@ -12,6 +12,7 @@ from tests.support.process import serving
 from tests.support.raw_http import RawConnection
 from tests.support.resumable import ResumableUpload
 from tests.support.s3 import SECRET, S3Server, s3_server
+from tests.support.scrape import resident_bytes
 from tests.support.waiting import until
 
 BIG = os.urandom(12_000_000)
@@ -26,7 +27,7 @@ def settings(server: S3Server, root, **others: object) -> dict[str, object]:
         "s3__endpoint": server.url,
         "s3__bucket": said.bucket,
         "s3__prefix": "team/",
-        "s3__time_limit": 3.0,
+        "s3__time_limit": 30.0,
         **others,
     }
     return {f"files__{name}": value for name, value in named.items()}
@@ -54,10 +55,21 @@ def service(server, tmp_path_factory):
 
 @pytest.fixture
 def client(service, server):
-    """A client; it leaves no part in the store."""
-    with httpx.Client(base_url=f"{service.url}/files/", timeout=30) as found:
+    """A client; it leaves no file and no part in the store."""
+    with httpx.Client(base_url=f"{service.url}/files/", timeout=60) as found:
         yield found
+        clear(found)
     assert until(lambda: server.parts_left() == [])
+
+
+def clear(client, path: str = "") -> None:
+    """Delete all in a directory."""
+    for each in client.get(path).json()["items"]:
+        name = path + each["name"]
+        if each["type"] == "directory":
+            clear(client, f"{name}/")
+        else:
+            assert client.delete(name).is_success
 
 
 def digest(content: bytes) -> str:
@@ -128,7 +140,7 @@ def test_upload_that_is_cut_leaves_nothing(client, service, server):
 def test_resumed_upload_becomes_an_object(client, service, server):
     """It waits on the disk of the service, and its digest is kept with it."""
     upload = ResumableUpload(service.url, BIG)
-    upload.begin_and_cut("resumed.bin", size=7_000_000)
+    upload.begin_and_cut("resumed.bin", size=7_000_000, root=service.root)
     offset = until(lambda: upload.state()[0])
     waiting = left_behind(service.root)
     answer = upload.append(offset)
@@ -214,19 +226,15 @@ def test_large_files_take_no_memory(client, service):
         for _ in range(size // 1_000_000):
             yield BIG[:1_000_000]
 
-    def resident() -> int:
-        with open(f"/proc/{service.process.pid}/statm") as file:  # noqa: PTH123 - no file
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
     client.put("warm", content=BIG).raise_for_status()
-    before = resident()
+    before = resident_bytes(service)
     client.put("large", content=body()).raise_for_status()
-    up = resident()
+    up = resident_bytes(service)
     with client.stream("GET", "large") as answer:
         came = sum(len(chunk) for chunk in answer.iter_bytes())
 
     assert came == size
-    assert max(up, resident()) - before < 50_000_000
+    assert max(up, resident_bytes(service)) - before < 50_000_000
 
 
 def test_wrong_settings_are_told_at_the_start(tmp_path):

@@ -3,23 +3,37 @@
 import base64
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+
+import httpx2 as httpx
 
 from service.files.local_store import Limits, LocalStore
 from service.files.store import FileStore
 from service.files.threads import Threads
+from tests.support.process import ServiceProcess, serving
+from tests.support.waiting import until
 
 __all__ = [
+    "CONTENT",
     "MANY",
+    "files_client",
     "left_behind",
+    "listed",
     "local_store",
+    "problem",
     "read",
+    "serving_files",
     "settings",
     "sha256",
     "stored_text",
     "text",
+    "upload_head",
 ]
+
+CONTENT = bytes(range(256)) * 400
+"""All bytes there are, of more than one piece."""
 
 MANY = Limits(file_bytes=1 << 62)
 
@@ -28,6 +42,45 @@ def settings(root: Path, **others: object) -> dict[str, object]:
     """Those of a service that has its files below *root*, and *others* of `files`."""
     named = {f"files__{name}": value for name, value in others.items()}
     return {"files__enabled": True, "files__root": root, **named}
+
+
+@contextlib.contextmanager
+def serving_files(root: Path, **others: object) -> Iterator[ServiceProcess]:
+    """Run a service that has its files below *root*, which it is given as `root`."""
+    with serving(**settings(root, **others)) as running:
+        running.root = root
+        yield running
+
+
+@contextlib.contextmanager
+def files_client(service: ServiceProcess) -> Iterator[httpx.Client]:
+    """Give a client that finds no files, and leaves nothing half written."""
+    for each in service.root.iterdir():
+        if each.name != ".uploads":
+            real = each.is_dir() and not each.is_symlink()
+            shutil.rmtree(each) if real else each.unlink()
+    with httpx.Client(base_url=f"{service.url}/files/", timeout=60) as found:
+        yield found
+    # who has sent all may have its answer before the last is tidied away
+    until(lambda: left_behind(service.root) == [])
+
+
+def listed(client: httpx.Client, path: str = "") -> list[str]:
+    """Return the names in a directory, as it tells them."""
+    return [each["name"] for each in client.get(path).json()["items"]]
+
+
+def problem(answer: httpx.Response) -> int:
+    """Return the status of a problem document; anything else fails."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == answer.status_code
+    return answer.status_code
+
+
+def upload_head(path: str, length: int, *more: str) -> bytes:
+    """Return the head of an upload, to be sent by hand."""
+    lines = [f"PUT /files/{path} HTTP/1.1", "Host: localhost", *more]
+    return "\r\n".join([*lines, f"Content-Length: {length}", "", ""]).encode()
 
 
 def sha256(content: bytes) -> str:

@@ -6,6 +6,7 @@ it reads interim answers, stops where it is told to, and goes on.
 import contextlib
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx2 as httpx
 
@@ -47,8 +48,15 @@ class ResumableUpload:
             self.url = self.base + answer.headers["location"]
         return answer
 
-    def begin_and_cut(self, path: str, *, size: int, **headers: str) -> None:
-        """Send all of it in one request, and cut the connection after *size* bytes."""
+    def begin_and_cut(
+        self, path: str, *, size: int, root: Path, **headers: str
+    ) -> None:
+        """
+        Send all of it in one request, and cut the connection after *size* bytes.
+
+        Some of them are below *root* by then, where the service keeps its files: what
+        asks for the upload afterwards ends what the service has not yet looked at.
+        """
         host, _, port = self.base.removeprefix("http://").partition(":")
         said = {
             "host": host,
@@ -64,6 +72,8 @@ class ResumableUpload:
             self.interim = interim.headers
             self.url = self.base + interim.headers["location"]
             connection.send(self.content[:size])
+            part = root / ".uploads" / f"{self.url.rpartition('/')[2]}.part"
+            until(lambda: part.stat().st_size)
 
     def append_and_hold(self, offset: int, *, size: int) -> socket.socket:
         """Begin to append all that is left, and stop after *size* bytes."""
@@ -98,7 +108,7 @@ class ResumableUpload:
             **_dashed(headers),
         }
         content = self.content[offset:stop]
-        return httpx.patch(self.url, content=content, headers=said, timeout=20)
+        return httpx.patch(self.url, content=content, headers=said, timeout=60)
 
     def resume(self) -> httpx.Response:
         """Ask how far it is, and send the rest."""

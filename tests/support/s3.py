@@ -21,7 +21,7 @@ __all__ = ["ACCESS_KEY", "SECRET", "S3Server", "s3_server", "s3_store"]
 
 ACCESS_KEY = "AKIATESTS"
 SECRET = "secret-of-the-tests"
-LIMIT = 20.0
+LIMIT = 60.0
 """Seconds that it may take to start."""
 
 
@@ -87,11 +87,13 @@ class S3Server(Killable):
     def parts_left(self) -> list[str]:
         """What uploads in parts have left and nobody has aborted."""
         waiting = self.root / ".sgwtmp" / "multipart"
-        return sorted(
-            str(each.relative_to(waiting))
-            for each in waiting.rglob("*")
-            if each.is_file()
-        )
+        while True:
+            with contextlib.suppress(FileNotFoundError):  # one goes amid the look
+                return sorted(
+                    str(each.relative_to(waiting))
+                    for each in waiting.rglob("*")
+                    if each.is_file()
+                )
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.socket() as asking:

@@ -5,7 +5,6 @@ A part that breaks off goes on from where it stopped, by `Range`, and only of th
 version (`If-Range`, `If-Match`): of a file that is replaced meanwhile nothing is mixed.
 """
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Callable
@@ -69,6 +68,7 @@ class Downloads:
         self, path: str, info: Info, target: Path, advance: Advance
     ) -> None:
         parts = max(1, min(self._parts, info.size // LEAST_PART))
+        target.parent.mkdir(parents=True, exist_ok=True)
         with Partial(target, info, parts=parts) as partial:
             advance(partial.have, info.size)
             noted = time.monotonic()
@@ -84,7 +84,7 @@ class Downloads:
             async with task_scope() as tasks:
                 for part in partial.missing:
                     tasks.create_task(self._part(path, info, part, took))
-            await asyncio.to_thread(partial.finish)
+            await partial.finish()
 
     async def _part(
         self,
@@ -100,7 +100,9 @@ class Downloads:
             async with self._service.content(path, info, *part) as answer:
                 try:
                     async for data in answer.chunks(raw=True):
-                        took(data[: part[1] - part[0]], part)
+                        if len(data) > part[1] - part[0]:
+                            raise OtherAnswer(f"{path}: more came than was told")
+                        took(data, part)
                 except UpstreamError as error:
                     if part[0] > began:
                         patience.progressed()

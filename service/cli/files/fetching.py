@@ -1,7 +1,10 @@
 """The files of a `get`: which they are, and what becomes of each."""
 
+import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -10,7 +13,8 @@ import typer
 
 from service.cli.files.batches import Batch
 from service.cli.files.downloading import Downloads
-from service.cli.files.service import FileService, IsDirectory, spelled
+from service.cli.files.partial import kept, places
+from service.cli.files.service import FileService, Info, IsDirectory, spelled
 from service.cli.output import write_bytes
 from service.cli.progress import Begin, counting
 from service.errors import ServiceError
@@ -54,6 +58,7 @@ class Gets:
     def __init__(self, jobs: list[Job], *, as_json: bool) -> None:
         self._jobs = jobs
         self._batch = Batch(as_json=as_json)
+        self._names = _Names()
 
     async def run(self, ask: "Ask", *, parts: int) -> None:
         """Get all of them."""
@@ -87,24 +92,8 @@ class Gets:
                 self._batch.refuse(str(error))
 
     async def _get(self, downloads: Downloads, job: Job, begin: Begin) -> None:
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        with begin(job.path) as advance:
-            have = 0
-
-            def told(done: int, whole: int) -> None:
-                nonlocal have
-                have = done
-                advance(done, whole)
-
-            try:
-                info = await downloads.save(job.path, job.target, told)
-            except IsDirectory:
-                raise ServiceError(
-                    f"{job.path} is a directory: -r gets all in it"
-                ) from None
-            except BaseException:
-                self._note(job, have)
-                raise
+        async with self._names.held(job.target):
+            info = await self._saved(downloads, job, begin)
         self._batch.done(
             f"{job.target}: {bytes_text(info.size)}",
             path=job.path,
@@ -114,13 +103,54 @@ class Gets:
             verified=sorted(info.digests),
         )
 
+    async def _saved(self, downloads: Downloads, job: Job, begin: Begin) -> Info:
+        with begin(job.path) as advance:
+            have = 0
+
+            def told(done: int, whole: int) -> None:
+                nonlocal have
+                have = done
+                advance(done, whole)
+
+            try:
+                return await downloads.save(job.path, job.target, told)
+            except IsDirectory:
+                raise ServiceError(
+                    f"{job.path} is a directory: -r gets all in it"
+                ) from None
+            except BaseException:
+                self._note(job, have)
+                raise
+
     def _note(self, job: Job, have: int) -> None:
-        part = job.target.with_name(f"{job.target.name}.part")
-        if have and part.exists():
+        left = kept(job.target) if have else None
+        if left:
             self._batch.note(
-                f"{part}: {bytes_text(have)} are kept; the same command goes on from "
-                "there"
+                f"{left[0]}: {bytes_text(left[1])} are kept; the same command goes on "
+                "from there"
             )
+
+
+class _Names:
+    """Names of files that are being written: one may be where another is kept."""
+
+    def __init__(self) -> None:
+        self._busy: dict[Path, asyncio.Event] = {}
+
+    @asynccontextmanager
+    async def held(self, target: Path) -> AsyncIterator[None]:
+        """Keep *target*, and where it is kept while it comes, for the block alone."""
+        names = {target, *next(places(target))}
+        while clashes := names & self._busy.keys():
+            await self._busy[clashes.pop()].wait()
+        done = asyncio.Event()
+        self._busy |= dict.fromkeys(names, done)
+        try:
+            yield
+        finally:
+            for each in names:
+                del self._busy[each]
+            done.set()
 
 
 def targets(paths: Sequence[str], to: str, *, recursive: bool) -> list[Job]:
@@ -131,12 +161,13 @@ def targets(paths: Sequence[str], to: str, *, recursive: bool) -> list[Job]:
         BadParameter: It can't be done like this.
     """
     folder = Path(to or ".")
-    into = not to or to.endswith("/") or folder.is_dir()
-    if into and folder.exists() and not folder.is_dir():
+    is_there = os.path.isdir(folder)  # noqa: PTH112 - that of `Path` raises for a long name
+    into = not to or to.endswith("/") or is_there
+    if into and os.path.lexists(folder) and not is_there:
         raise typer.BadParameter(f"--to {to}: a file is there")
     if not into and len(paths) > 1:
         raise typer.BadParameter(f"--to {to}: several files want a directory: {to}/")
-    found = []
+    found: dict[Path, Job] = {}
     for each in paths:
         path = spelled(each)
         if path and not path.endswith("/") and recursive:
@@ -144,12 +175,18 @@ def targets(paths: Sequence[str], to: str, *, recursive: bool) -> list[Job]:
         if (not path or path.endswith("/")) and not recursive:
             raise typer.BadParameter(f"{each or '/'} is a directory: -r gets all in it")
         name = PurePosixPath(path).name
-        found.append(Job(path, folder / name if into else folder))
-    return found
+        job = Job(path, folder / name if into else folder)
+        if job.target in found:
+            both = f"{found[job.target].path} and {path}"
+            raise typer.BadParameter(f"{both} would both be {job.target}")
+        found[job.target] = job
+    return [*found.values()]
 
 
 async def streamed(ask: "Ask", path: str) -> None:
     """Write a file to standard output."""
+    if sys.stdout is None:
+        raise typer.BadParameter("there is no standard output: name a file with --to")
     if sys.stdout.isatty():
         raise typer.BadParameter("a file is not for a terminal: name one with --to")
     async with Caller(ask) as caller:

@@ -13,10 +13,12 @@ from service.cli.files.batches import Batch
 from service.cli.files.service import FileService, spelled
 from service.cli.files.sources import FileSource, Source, StreamSource
 from service.cli.files.uploading import Uploads
+from service.cli.input import is_text
 from service.cli.output import complain
 from service.cli.progress import Begin
+from service.errors import ServiceError
 from service.getting.calling import Caller
-from service.top.words import bytes_text
+from service.top.words import bytes_text, plain
 
 if TYPE_CHECKING:
     from service.getting.asking import Ask
@@ -83,6 +85,8 @@ class Puts:
             yield each
 
     async def _put(self, uploads: Uploads, job: Job, begin: Begin) -> None:
+        if not is_text(job.path):
+            raise ServiceError(f"{job.name}: its name is no text in UTF-8")
         file = 0 if job.source is None else os.open(job.source, os.O_RDONLY)
         try:
             source: Source = (
@@ -101,7 +105,7 @@ class Puts:
                 try:
                     kept = await uploads.put(job.path, source, told)
                 except BaseException:
-                    if sent and uploads.is_resumable(source):
+                    if sent and uploads.is_resumable(job.path, source):
                         self._batch.note(
                             f"{job.name}: {bytes_text(sent)} are kept; "
                             "the same command goes on from there"
@@ -132,13 +136,13 @@ def planned(sources: Sequence[str], to: str, *, recursive: bool) -> list[Job]:
     """
     to = spelled(to)
     is_directory = not to or to.endswith("/")
-    several = len(sources) > 1 or any(Path(each).is_dir() for each in sources)
+    several = len(sources) > 1 or any(map(os.path.isdir, sources))
     if several and not is_directory:
         raise typer.BadParameter(f"--to {to}: several files want a directory: {to}/")
     if STREAM in sources and (is_directory or len(sources) > 1):
         raise typer.BadParameter("- is one file, whose name --to tells")
-    if STREAM in sources and sys.stdin.isatty():
-        raise typer.BadParameter("- is for a pipe, not for a terminal")
+    if STREAM in sources and (sys.stdin is None or sys.stdin.isatty()):
+        raise typer.BadParameter("- is for a pipe, and there is none")
     jobs = [job for each in sources for job in _jobs(each, to, recursive=recursive)]
     taken: dict[str, Job] = {}
     for job in jobs:
@@ -156,14 +160,16 @@ def _jobs(source: str, to: str, *, recursive: bool) -> Iterator[Job]:
     path = Path(source)
     name = path.name or path.resolve().name
     target = f"{to}{name}" if not to or to.endswith("/") else to
-    if path.is_dir():
+    # those of `Path` raise for a name that is too long
+    is_directory, is_file = os.path.isdir(path), os.path.isfile(path)  # noqa: PTH112, PTH113 - see above
+    if is_directory:
         if not recursive:
             raise typer.BadParameter(f"{source} is a directory: -r puts all in it")
         yield from _below(path, target if name != ".." else to + path.resolve().name)
-    elif path.is_file() and os.access(path, os.R_OK):
+    elif is_file and os.access(path, os.R_OK):
         yield Job(path, target)
     else:
-        why = "can't be read" if path.is_file() else "there is no such file"
+        why = "can't be read" if is_file else "there is no such file"
         raise typer.BadParameter(f"{source}: {why}")
 
 
@@ -178,4 +184,4 @@ def _below(directory: Path, target: str) -> Iterator[Job]:
             if path.is_file():
                 yield Job(path, f"{target}/{path.relative_to(directory).as_posix()}")
             else:  # a pipe would be waited for
-                complain(f"{path} is no file: left out")
+                complain(plain(f"{path} is no file: left out"))

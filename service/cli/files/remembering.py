@@ -20,24 +20,18 @@ class Remembered:
 
     Args:
         told: What makes it the same.
-
-    Attributes:
-        is_kept: Whether a later command will know of it.
     """
 
     def __init__(self, *told: object) -> None:
         name = hashlib.sha256(json.dumps([str(each) for each in told]).encode())
         self._file = _directory() / f"{name.hexdigest()}.json"
-        self.is_kept = False
 
     def get(self) -> str:
         """Return the URL path of the upload; empty when there is none."""
         try:
-            found = json.loads(self._file.read_text())["upload"]
+            return str(json.loads(self._file.read_text())["upload"])
         except (OSError, ValueError, LookupError, TypeError):
             return ""
-        self.is_kept = True
-        return str(found)
 
     def put(self, upload: str) -> None:
         """Note the URL path of the upload."""
@@ -47,15 +41,15 @@ class Remembered:
             new.write_text(json.dumps({"upload": upload}))
             new.chmod(0o600)
             new.replace(self._file)
-            self.is_kept = True
 
     def forget(self) -> None:
         """Forget it."""
         with suppress(OSError):
             self._file.unlink()
-        self.is_kept = False
 
 
 def _directory() -> Path:
-    home = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
-    return Path(home) / "httpserver" / "uploads"
+    home = os.environ.get("XDG_STATE_HOME", "")
+    with suppress(RuntimeError):  # a user without a home, as in some containers
+        home = home or str(Path("~/.local/state").expanduser())
+    return Path(home or os.devnull) / "httpserver" / "uploads"

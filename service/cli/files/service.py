@@ -9,10 +9,12 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import typer
 
+from service.cli.input import is_text
 from service.client.answers import Response
 from service.errors import ServiceError
 from service.files.digests import Digests, parse_digests
 from service.getting.calling import Caller, OtherAnswer, Refused
+from service.top.words import plain
 
 __all__ = [
     "Changed",
@@ -176,17 +178,26 @@ class FileService:
             query = dict(parse_qsl(urlsplit(str(following)).query))
 
     async def walk(self, directory: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Yield path and entry of all files below a directory."""
+        """
+        Yield path and entry of all files below a directory.
+
+        Raises:
+            NoFile: No directory is there; one that goes meanwhile is left out.
+        """
         waiting = [directory]
         while waiting:
             here = waiting.pop()
             inner = []
-            async for each in self.entries(here):
-                path = here + each["name"]
-                if each["type"] == "directory":
-                    inner.append(f"{path}/")
-                else:
-                    yield path, each
+            try:
+                async for each in self.entries(here):
+                    path = here + each["name"]
+                    if each["type"] == "directory":
+                        inner.append(f"{path}/")
+                    else:
+                        yield path, each
+            except NoFile:
+                if here == directory:
+                    raise
             waiting += reversed(inner)
 
     async def delete(self, path: str) -> None:
@@ -225,8 +236,10 @@ def spelled(path: str) -> str:
     Return a path as the service has it: slashes before its first name are left out.
 
     Raises:
-        BadParameter: It would lead elsewhere than to the files.
+        BadParameter: It would lead elsewhere than to the files, or is no text.
     """
+    if not is_text(path):
+        raise typer.BadParameter(f"{plain(path)}: a path is text in UTF-8")
     path = path.lstrip("/")
     names = path.removesuffix("/").split("/")
     if path and {"", ".", ".."} & {*names}:

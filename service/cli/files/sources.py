@@ -49,7 +49,7 @@ class FileSource:
 
     async def prepare(self) -> None:
         """Compute the digest: what is in place at the service was compared with it."""
-        self.digest = await asyncio.to_thread(digest_of, self._file, "sha-256")
+        self.digest = await digest_of(self._file, "sha-256")
 
     async def read(self, start: int, most: int) -> bytes:
         """Return bytes from *start*."""

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 from service.cli.files.patience import Patience
 from service.cli.files.remembering import Remembered
-from service.cli.files.service import FileService, Info, digests_in
+from service.cli.files.service import FileService, Info, NoFile, digests_in
 from service.cli.files.sources import FileSource, Source
 from service.client.answers import Response
 from service.client.errors import UpstreamError
@@ -104,9 +104,10 @@ class Uploads:
             return Kept(info, created=False)
         raise AlreadyThere(f"{path}: a file is there already")
 
-    def is_resumable(self, source: Source) -> bool:
-        """Whether a later command can go on with an upload of *source*."""
-        return source.digest is not None and (source.size or 0) > _WHOLE
+    def is_resumable(self, path: str, source: Source) -> bool:
+        """Whether a later command can go on with this upload."""
+        known = _remembered(self._service, path, source, self._head)
+        return known is not None and bool(known.get())
 
     async def _at_once(self, path: str, source: Source, advance: Advance) -> Kept:
         data = await source.read(0, _WHOLE)
@@ -136,11 +137,8 @@ class _Upload:
 
     async def done(self, head: dict[str, str], advance: Advance) -> Kept:
         """Begin it or go on with it, and send all that is missing."""
-        source = self._source
-        known = None
-        if source.digest is not None:
-            url = self._service.caller.ask.url
-            known = Remembered(url, self._path, source.digest.hex(), sorted(head))
+        known = _remembered(self._service, self._path, self._source, head)
+        if known is not None:
             kept = await self._resumed(known.get())
             if kept is not None:
                 known.forget()
@@ -173,9 +171,12 @@ class _Upload:
         except Refused as error:
             if error.status != _NOT_FOUND:
                 raise
+            complete, kept = True, None
+        else:
+            kept = await self._there() if complete else None
+        if complete and kept is None:  # it was replaced or removed since
             self._place, self._offset = "", 0
-            return None
-        return await self._found() if complete else None
+        return kept
 
     async def _begin(self, head: dict[str, str]) -> None:
         head = {**head, "upload-complete": "?0"}
@@ -235,7 +236,14 @@ class _Upload:
         before = self._offset
         self._size = max(self._size // 2, _LEAST)
         await self._patience.wait(error)
-        complete = await self._look()
+        try:
+            complete = await self._look()
+        except Refused as gone:
+            # killed between the two, a service has the file and no upload any more
+            kept = await self._there() if gone.status == _NOT_FOUND else None
+            if kept is None:
+                raise
+            return kept
         if self._offset > before:
             self._patience.progressed()
         return await self._found() if complete else None
@@ -244,17 +252,26 @@ class _Upload:
         """Learn how much is there; whether that is all."""
         answer = await self._service.call("HEAD", self._place)
         offset = answer.headers.get("upload-offset", "")
-        if not offset.isdigit():
+        if not (offset.isascii() and offset.isdigit()):
             raise OtherAnswer("what answers takes no uploads in pieces")
         self._offset = int(offset)
         return answer.headers.get("upload-complete") == "?1"
 
     async def _found(self) -> Kept:
         """Return the file of an upload whose answer was lost."""
-        info = await self._service.info(self._path)
-        expected = self._source.digest or self._digest()
-        if info.digests.get("sha-256") != expected:
+        kept = await self._there()
+        if kept is None:
             raise ServiceError(f"{self._path} was replaced by another since")
+        return kept
+
+    async def _there(self) -> Kept | None:
+        """Return the file that is there if it is what was to be sent."""
+        try:
+            info = await self._service.info(self._path)
+        except NoFile:
+            return None
+        if info.digests.get("sha-256") != self._digest():
+            return None
         return Kept(info, created=False)
 
     async def _give_up(self) -> None:
@@ -276,6 +293,16 @@ class _Upload:
 
     def _digest(self) -> bytes:
         return self._source.digest or self._hashed[1].digest()
+
+
+def _remembered(
+    service: FileService, path: str, source: Source, head: dict[str, str]
+) -> Remembered | None:
+    """Return where it is noted how the upload goes on; None for a pipe's."""
+    if source.digest is None:
+        return None
+    url = service.caller.ask.url
+    return Remembered(url, path, source.digest.hex(), sorted(head))
 
 
 def _kept(answer: Response, size: int, digest: bytes | None) -> Kept:

@@ -289,7 +289,7 @@ async def test_store_that_hangs_is_given_up_in_time(server):
         finally:
             server.resume()
 
-        assert took < 15  # three limits, on a busy machine
+        assert took < 40  # three limits, on a busy machine; not three time-outs
         assert await read(store, "f") == b"x"
 
 
