@@ -8,7 +8,9 @@ connections give up on statements and locks that take too long. What asks whethe
 database answers has a connection of its own: one that is merely busy is not away.
 """
 
+import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ _MOST_TOLD = 300
 
 _READERS = 4
 _BUSY_SECONDS = 4.0
+_PAUSE_SECONDS = 0.02
 
 _AGAIN = ("08", "40", "57P", "25006", "53300")
 """
@@ -64,15 +67,12 @@ class Database:
             where that makes no difference.
         asker: For single questions.
         checker: For asking whether the database answers, and for nothing else.
-        is_single_writer: Whether writers wait for each other, one transaction at a
-            time.
     """
 
     writers: AsyncEngine
     readers: AsyncEngine
     asker: Asker
     checker: AsyncEngine
-    is_single_writer: bool
 
     async def close(self) -> None:
         """Close every connection."""
@@ -104,17 +104,14 @@ def sqlite(path: str) -> Database:
     writers = create_async_engine(url, pool_size=1, max_overflow=0, **wait)
     readers = create_async_engine(url, pool_size=_READERS, max_overflow=0, **wait)
     checker = create_async_engine(url, pool_size=1, max_overflow=0, **wait)
-    _prepare(
-        writers.sync_engine, begin="BEGIN IMMEDIATE", pragmas=("journal_mode=WAL",)
-    )
+    _prepare(writers.sync_engine, begin="BEGIN IMMEDIATE", prepare=_write_ahead)
     for engine in (readers, checker):
-        _prepare(engine.sync_engine, begin="BEGIN", pragmas=())
+        _prepare(engine.sync_engine, begin="BEGIN")
     return Database(
         writers=writers,
         readers=readers,
         asker=InThreads(_sqlite_asker(path), number=_READERS),
         checker=checker,
-        is_single_writer=True,
     )
 
 
@@ -127,7 +124,7 @@ def _sqlite_asker(path: str) -> Engine:
         max_overflow=0,
         connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
     )
-    _prepare(engine, begin=None, pragmas=())
+    _prepare(engine, begin=None)
     return engine
 
 
@@ -144,7 +141,6 @@ def postgresql(settings: Callable[[], PostgresqlSettings]) -> Database:
         readers=pooled,
         asker=InLoop(pooled),
         checker=_engine(settings, size=1),
-        is_single_writer=False,
     )
 
 
@@ -266,16 +262,22 @@ def _parsed(url: str) -> dict[str, Any]:
         raise StoreUnavailable(reason, again=False) from None
 
 
-def _prepare(engine: Engine, *, begin: str | None, pragmas: tuple[str, ...]) -> None:
+def _prepare(
+    engine: Engine,
+    *,
+    begin: str | None,
+    prepare: Callable[[Any], None] = lambda _connection: None,
+) -> None:
     """Make SQLite's transactions ours: the driver would begin them late, and some."""
 
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         try:
-            for each in (f"busy_timeout={int(_BUSY_SECONDS * 1000)}", *pragmas,
-                         "synchronous=FULL", "foreign_keys=ON"):  # fmt: skip
-                # another process may just change the journal, or migrate
+            # another process may just change the journal, or migrate
+            connection.execute(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
+            prepare(connection)
+            for each in ("synchronous=FULL", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {each}")
         except Exception:  # the pool forgets it, and its thread would stay for ever
             connection.close()
@@ -287,3 +289,18 @@ def _prepare(engine: Engine, *, begin: str | None, pragmas: tuple[str, ...]) -> 
     @event.listens_for(engine, "begin")
     def began(connection: Any) -> None:
         connection.exec_driver_sql(begin)
+
+
+def _write_ahead(connection: Any) -> None:
+    """Switch to a write-ahead log; when two do so at once, SQLite waits for neither."""
+    last = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorname.startswith("SQLITE_BUSY")
+            if not busy or time.monotonic() > last:
+                raise
+            connection.run_async(lambda _driver: asyncio.sleep(_PAUSE_SECONDS))
+        else:
+            return

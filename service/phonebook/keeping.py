@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.concurrency.cancelling import cancelled
 from service.observability.phonebook_metrics import PhonebookMetrics
 from service.phonebook.databases import Database, database, translated
 from service.phonebook.migrating import check_schema, migrate
@@ -89,9 +90,7 @@ class KeptStore:
     async def stop(self) -> None:
         """Close the database."""
         if self._coming is not None:
-            self._coming.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._coming
+            await cancelled([self._coming])
         if self._database is not None:
             await self._database.close()
 

@@ -8,33 +8,26 @@ is tried again first looks for its own traces: it never does its work twice, and
 calls its own contact a duplicate.
 """
 
-import asyncio
 import time
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Collection,
-    Mapping,
-    Sequence,
-)
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Executable, Table, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Executable, delete, func, select
 
+from service.phonebook.attempts import Attempts
 from service.phonebook.databases import Database, translated
 from service.phonebook.model import Contact, ContactFields, new_id
 from service.phonebook.queries import page_of
-from service.phonebook.rows import (
-    as_json,
-    contact_row,
-    from_json,
-    from_row,
-    word_rows,
+from service.phonebook.rows import contact_row, from_row
+from service.phonebook.statements import (
+    adding,
+    existing,
+    insert,
+    insert_words,
+    replayed,
+    take,
+    transaction,
+    write,
 )
 from service.phonebook.store import (
     Added,
@@ -42,21 +35,13 @@ from service.phonebook.store import (
     Duplicate,
     NotFound,
     OnceKey,
-    OtherRequest,
     Page,
     Query,
-    StoreUnavailable,
 )
-from service.phonebook.tables import CONTACTS, KEYS, WORDS
+from service.phonebook.tables import CONTACTS
 from service.resilience.backoff import Backoff
-from service.resilience.retry import Retry
 
 __all__ = ["SqlStore"]
-
-T = TypeVar("T")
-
-_SWEPT = 100
-"""Outdated keys that are taken away with each new one, at most."""
 
 
 class SqlStore:
@@ -77,17 +62,11 @@ class SqlStore:
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
         self._database = database
-        self._timeout = timeout
         self._clock = clock
-        self._retry = Retry(
-            "phonebook",
-            attempts=20,  # the deadline ends them
-            backoff=Backoff(first=0.05, most=0.5),
-            retry_on=_passes,
-        )
-        self._given_up: set[asyncio.Future[Any]] = set()
+        # so many that the deadline ends them
+        self._attempts = Attempts(20, timeout, Backoff(first=0.05, most=0.5))
         # a server that was restarted has cut the connection that was kept for asking
-        self._once_more = Retry("phonebook", attempts=2, retry_on=_passes)
+        self._once_more = Attempts(2, timeout)
 
     async def find(self, query: Query) -> Page:
         """Return a page of contacts."""
@@ -99,7 +78,7 @@ class SqlStore:
             more = len(rows) > query.limit
             return Page(contacts, tuple(rows[query.limit - 1][-width:]) if more else ())
 
-        return await self._done(work)
+        return await self._attempts.done(work)
 
     async def get(self, contact_id: str) -> Contact:
         """Return a contact."""
@@ -111,7 +90,7 @@ class SqlStore:
                 raise NotFound
             return from_row(rows[0])
 
-        return await self._done(work)
+        return await self._attempts.done(work)
 
     async def add(self, fields: ContactFields, *, once: OnceKey | None = None) -> Added:
         """Keep a new contact, once for a key."""
@@ -119,16 +98,18 @@ class SqlStore:
 
         async def work() -> Added:
             async with self._writing() as connection:
-                if once is not None and not await self._take(connection, once, contact):
-                    return await _replayed(connection, once, contact)
-                if not await self._insert(connection, CONTACTS, contact_row(contact)):
+                if once is not None:
+                    now = self._clock()
+                    if not await take(connection, once, contact, now=now):
+                        return await replayed(connection, once, contact)
+                if not await insert(connection, CONTACTS, contact_row(contact)):
                     # an attempt before this one may have got through unheard
-                    await _existing(connection, contact.id, Duplicate)
+                    await existing(connection, contact.id, Duplicate)
                     return Added(contact)
-                await _insert_words(connection, [contact])
+                await insert_words(connection, [contact])
             return Added(contact)
 
-        return await self._done(work)
+        return await self._attempts.done(work)
 
     async def add_all(self, batch: Sequence[ContactFields]) -> list[bool]:
         """Keep many new contacts, in one step."""
@@ -144,13 +125,12 @@ class SqlStore:
                 if before:
                     return before
                 if rows:
-                    statement = self._insert_into(CONTACTS).on_conflict_do_nothing()
-                    await connection.execute(statement, rows)
+                    await connection.execute(adding(connection, CONTACTS), rows)
                 added = {*(await connection.scalars(mine))}
-                await _insert_words(connection, [c for c in made if c.id in added])
+                await insert_words(connection, [c for c in made if c.id in added])
             return added
 
-        added = await self._done(work)
+        added = await self._attempts.done(work)
         # of equal numbers in one batch the sort has kept the first one first
         numbers = {each.fields.number for each in made if each.id in added}
         return [_taken(numbers, each.number) for each in batch]
@@ -162,7 +142,7 @@ class SqlStore:
         async def work() -> set[str]:
             return {row.number for row in await self._rows(statement)}
 
-        return await self._done(work)
+        return await self._attempts.done(work)
 
     async def replace(
         self, contact_id: str, fields: ContactFields, *, version: int | None = None
@@ -173,7 +153,7 @@ class SqlStore:
 
         async def work() -> Contact:
             async with self._writing() as connection:
-                before = await _existing(connection, contact_id, lock=True)
+                before = await existing(connection, contact_id, lock=True)
                 if attempted and (before.updated_at, before.fields) == (now, fields):
                     return before  # an attempt before this one got through unheard
                 attempted.append(before.version)
@@ -186,10 +166,10 @@ class SqlStore:
                     updated_at=now,
                     fields=fields,
                 )
-                await _write(connection, contact)
+                await write(connection, contact)
             return contact
 
-        return await self._done(work)
+        return await self._attempts.done(work)
 
     async def delete(self, contact_id: str, *, version: int | None = None) -> None:
         """Take a contact away, if it has *version*."""
@@ -199,7 +179,7 @@ class SqlStore:
             nonlocal gone
             async with self._writing() as connection:
                 try:
-                    before = await _existing(connection, contact_id, lock=True)
+                    before = await existing(connection, contact_id, lock=True)
                 except NotFound:
                     if gone:  # by an attempt before this one
                         return
@@ -210,7 +190,7 @@ class SqlStore:
                 await connection.execute(delete(CONTACTS).where(there))
                 gone = True
 
-        await self._done(work)
+        await self._attempts.done(work)
 
     async def count(self) -> int:
         """Return how many contacts there are."""
@@ -219,56 +199,23 @@ class SqlStore:
             ((count,),) = await self._rows(select(func.count()).select_from(CONTACTS))
             return int(count)
 
-        return await self._done(work)
+        return await self._attempts.done(work)
 
     async def ping(self) -> None:
         """Return when the store answers."""
 
         async def work() -> None:
-            async with _transaction(self._database.checker) as connection:
+            async with transaction(self._database.checker) as connection:
                 statement = select(CONTACTS.c.id).limit(1)
                 await connection.execute(statement)
 
-        await self._done(work, retry=self._once_more)
+        await self._once_more.done(work)
 
     def _new(self, fields: ContactFields) -> Contact:
         now = self._clock()
         return Contact(
             id=new_id(), version=1, created_at=now, updated_at=now, fields=fields
         )
-
-    async def _done(
-        self, work: Callable[[], Awaitable[T]], *, retry: Retry | None = None
-    ) -> T:
-        """Return what *work* comes to, within the time of an operation."""
-        failed: StoreUnavailable | None = None
-
-        async def attempt() -> T:
-            nonlocal failed
-            try:
-                return await work()
-            except StoreUnavailable as error:
-                failed = error
-                raise
-
-        task = asyncio.ensure_future((retry or self._retry).call(attempt))
-        try:
-            await asyncio.wait({task}, timeout=self._timeout())
-        finally:
-            # a server that hangs does not even hear that it is given up: the driver
-            # waits for it, and nobody for the driver
-            if not task.done():
-                task.cancel()
-                self._given_up.add(task)
-                task.add_done_callback(self._forget)
-        if task.done():
-            return task.result()
-        raise failed or StoreUnavailable("it takes too long")
-
-    def _forget(self, task: asyncio.Future[Any]) -> None:
-        self._given_up.discard(task)
-        if not task.cancelled():
-            task.exception()  # heard, so that nobody is told that it was not
 
     async def _rows(
         self, statement: Executable, values: Mapping[str, Any] | None = None
@@ -277,97 +224,7 @@ class SqlStore:
             return await self._database.asker.rows(statement, values or {})
 
     def _writing(self) -> Any:
-        return _transaction(self._database.writers)
-
-    def _insert_into(self, table: Table) -> Any:
-        name = self._database.writers.dialect.name
-        return (sqlite if name == "sqlite" else postgresql).insert(table)
-
-    async def _insert(
-        self, connection: AsyncConnection, table: Table, row: dict[str, Any]
-    ) -> bool:
-        """Insert *row* and tell whether there was no such row."""
-        statement = self._insert_into(table).values(row).on_conflict_do_nothing()
-        key = next(iter(table.primary_key))
-        return await connection.scalar(statement.returning(key)) is not None
-
-    async def _take(
-        self, connection: AsyncConnection, once: OnceKey, contact: Contact
-    ) -> bool:
-        """Take the key for *contact*; tell whether it was free."""
-        now = self._clock()
-        over = select(KEYS.c.key).where(KEYS.c.expires_at <= now).limit(_SWEPT)
-        if not self._database.is_single_writer:
-            over = over.with_for_update(skip_locked=True)
-        await connection.execute(delete(KEYS).where(KEYS.c.key.in_(over)))
-        mine = (KEYS.c.key == once.key) & (KEYS.c.expires_at <= now)
-        await connection.execute(delete(KEYS).where(mine))
-        row = {
-            "key": once.key,
-            "fingerprint": once.fingerprint,
-            "answer": as_json(contact),
-            "expires_at": now + int(once.ttl * 1e6),
-        }
-        return await self._insert(connection, KEYS, row)
-
-
-def _passes(error: Exception) -> bool:
-    return isinstance(error, StoreUnavailable) and error.again
-
-
-@asynccontextmanager
-async def _transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Commit what the block does, or nothing of it; tell failures in our words."""
-    with translated():
-        async with engine.begin() as connection:
-            yield connection
-
-
-async def _existing(
-    connection: AsyncConnection,
-    contact_id: str,
-    absent: type[Exception] = NotFound,
-    *,
-    lock: bool = False,
-) -> Contact:
-    statement = select(CONTACTS).where(CONTACTS.c.id == contact_id)
-    if lock:  # SQLite has locked the whole file, and leaves this out
-        statement = statement.with_for_update()
-    row = (await connection.execute(statement)).one_or_none()
-    if row is None:
-        raise absent
-    return from_row(row)
-
-
-async def _replayed(
-    connection: AsyncConnection, once: OnceKey, contact: Contact
-) -> Added:
-    statement = select(KEYS.c.fingerprint, KEYS.c.answer).where(KEYS.c.key == once.key)
-    row = (await connection.execute(statement)).one_or_none()
-    if row is None:  # it ran out this very moment
-        raise StoreUnavailable("an idempotency key ran out")
-    if row.fingerprint != once.fingerprint:
-        raise OtherRequest
-    kept = from_json(row.answer)
-    return Added(kept, replayed=kept.id != contact.id)
-
-
-async def _write(connection: AsyncConnection, contact: Contact) -> None:
-    """Put *contact* in the place of what has its id."""
-    there = CONTACTS.c.id == contact.id
-    statement = CONTACTS.update().where(there).values(contact_row(contact))
-    try:
-        await connection.execute(statement)
-    except IntegrityError:  # the number is all that must be unique here
-        raise Duplicate from None
-    await connection.execute(delete(WORDS).where(WORDS.c.contact_id == contact.id))
-    await _insert_words(connection, [contact])
-
-
-async def _insert_words(connection: AsyncConnection, made: Sequence[Contact]) -> None:
-    rows = [row for contact in made for row in word_rows(contact)]
-    if rows:
-        await connection.execute(WORDS.insert(), rows)
+        return transaction(self._database.writers)
 
 
 def _taken(numbers: set[str], number: str) -> bool:

@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import signal
-import threading
 
 import httpx2 as httpx
 import pytest
@@ -31,7 +29,7 @@ def url(tmp_path_factory):
 @pytest.fixture
 def client(url):
     """A client that finds no contacts."""
-    with httpx.Client(base_url=url, timeout=20) as found:
+    with httpx.Client(base_url=url, timeout=60) as found:
         yield found
         while items := found.get(CONTACTS, params={"limit": 500}).json()["items"]:
             for each in items:
@@ -296,37 +294,6 @@ def test_phone_book_is_off_by_default():
         assert httpx.get(service.url + "/list").status_code == 404
         metrics = httpx.get(service.admin_url + "/metrics").text
         assert "phonebook" not in metrics
-
-
-def test_killed_service_has_every_acknowledged_contact(tmp_path):
-    """kill -9 in the middle of inserts loses none that was answered with 201."""
-    acknowledged: list[str] = []
-
-    def insert(url: str, first: int) -> None:
-        with httpx.Client(base_url=url, timeout=20) as client:
-            for place in range(first, 10_000, 4):
-                values = {"first_name": f"N{place}", "number": number(place)}
-                try:
-                    answer = client.post(CONTACTS, json=values)
-                except httpx.HTTPError:
-                    return
-                if answer.status_code == 201:
-                    acknowledged.append(values["number"])
-                if len(acknowledged) == 300:
-                    service.process.send_signal(signal.SIGKILL)
-
-    with serving(**settings(tmp_path), throttle__enabled=False) as service:
-        threads = [threading.Thread(target=insert, args=(service.url, n)) for n in range(4)]  # fmt: skip  # noqa: E501 - one list
-        for each in threads:
-            each.start()
-        for each in threads:
-            each.join(60)
-    assert len(acknowledged) >= 300
-    with serving(**settings(tmp_path)) as service:
-        text = httpx.get(f"{service.url}{CONTACTS}/export", timeout=20).text
-        kept = {json.loads(line)["number"] for line in text.splitlines()}
-        assert {*acknowledged} <= kept
-        assert len(kept) <= len(acknowledged) + 4
 
 
 def test_vcards_can_be_imported(client):

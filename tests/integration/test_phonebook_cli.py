@@ -196,7 +196,7 @@ def test_terminal_gets_a_table(book, url):
 
 def test_variables_of_commands_are_no_settings(book, url):
     """A shell that has them set runs the commands that read settings too."""
-    names = ("URL", "TOKEN", "PUSHGATEWAY")
+    names = ("URL", "TOKEN", "PUSHGATEWAY", "LOG")
     known = {f"HTTPSERVER_{name}": url for name in names}
     assert CliRunner().invoke(app, ["config", "show"], env=known).exit_code == 0
 

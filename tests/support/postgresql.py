@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.support.certificates import Issued
+from tests.support.programs import free_port
 from tests.support.waiting import until
 
 __all__ = ["PostgresqlServer", "postgresql_server"]
@@ -31,7 +31,7 @@ class PostgresqlServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.settings: dict[str, object] = {}
-        self.port = _free_port()
+        self.port = free_port()
         data = str(folder / "data")
         self._run("initdb", "-D", data, "-U", "phonebook", "-A", "trust",
                   "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")  # fmt: skip
@@ -123,7 +123,7 @@ def _start_first(server: PostgresqlServer) -> None:
         try:
             server.start()
         except subprocess.CalledProcessError:
-            server.port = _free_port()
+            server.port = free_port()
         else:
             return
     log = server.folder / "log"
@@ -147,9 +147,3 @@ def postgresql_server() -> Iterator[PostgresqlServer | None]:
         with suppress(subprocess.CalledProcessError):  # a test has stopped it
             server.stop("immediate")
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -46,7 +46,7 @@ async def pages(
         size = min(_PAGE, left) if limit else _PAGE
         page = await caller.json("GET", CONTACTS, query={**asked, "limit": size})
         items, following = page.get("items"), page.get("next")
-        if not isinstance(items, list):
+        if not isinstance(items, list) or not all(map(_is_contact, items)):
             raise OtherAnswer("what answers is no phone book")
         left -= len(items)
         yield items, bool(following)
@@ -64,7 +64,10 @@ async def found(caller: Caller, who: str) -> Contact:
     """
     if _ID.fullmatch(who.lower()):
         with absent(who):
-            return await caller.json("GET", f"{CONTACTS}/{who.lower()}")
+            named = await caller.json("GET", f"{CONTACTS}/{who.lower()}")
+        if not _is_contact(named):
+            raise OtherAnswer("what answers is no phone book")
+        return named
     contact = await owner(caller, who)
     if contact is None:
         raise NoContact(f"no contact has {who}")
@@ -86,9 +89,14 @@ async def owner(caller: Caller, number: str) -> Contact | None:
     """Return the contact that has *number*, or None."""
     if number.rstrip().endswith("*"):
         raise typer.BadParameter(f"{number}: the beginnings of numbers are for search")
-    query = {"number": number, "limit": 1}
-    items = (await caller.json("GET", CONTACTS, query=query)).get("items")
-    return next(iter(items), None) if isinstance(items, list) else None
+    query = {"number": number}
+    async for items, _ in pages(caller, query, limit=1):
+        return next(iter(items), None)
+    return None
+
+
+def _is_contact(found: Any) -> bool:
+    return isinstance(found, dict) and isinstance(found.get("id"), str)
 
 
 def name_of(contact: Contact) -> str:

@@ -70,8 +70,8 @@ def insert(
         from service.cli.phonebook.book import CONTACTS
 
         async with _naming_the_owner(caller, number):
-            answer = await caller.call("POST", CONTACTS, values=values, headers=once)
-        _show(answer.json(), as_json=as_json)
+            added = await caller.json("POST", CONTACTS, values=values, headers=once)
+        _show(added, as_json=as_json)
 
     _run(ask, work)
 
@@ -110,7 +110,7 @@ def update(
         from service.cli.phonebook.book import CONTACTS, found
 
         contact = await found(caller, who)
-        change = caller.call(
+        change = caller.json(
             "PATCH",
             f"{CONTACTS}/{contact['id']}",
             values=patch,
@@ -120,8 +120,8 @@ def update(
         )
         with _naming_the_version(contact):
             async with _naming_the_owner(caller, number or ""):
-                answer = await change
-        _show(answer.json(), as_json=as_json)
+                changed = await change
+        _show(changed, as_json=as_json)
 
     _run(ask, work)
 
@@ -217,7 +217,7 @@ def _naming_the_version(contact: dict[str, Any]) -> Iterator[None]:
         raise
 
 
-def _show(contact: Any, *, as_json: bool) -> None:
+def _show(contact: dict[str, Any], *, as_json: bool) -> None:
     from service.cli.phonebook.showing import show
 
     show([contact], as_json=as_json)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from service.cli.batch import PushgatewayOption, measured
+from service.cli.input import standard_input
 from service.cli.output import complain, write, write_bytes
 from service.cli.settings import ConfigOption, SecretsOption, SetOption, open_store
 
@@ -62,7 +63,7 @@ def backup(
     restored from; it is whole, or not there. Only its owner may read it.
     """
     store = open_store(config, secrets_dir, settings)
-    if file == STREAM and sys.stdout.isatty():
+    if file == STREAM and sys.stdout is not None and sys.stdout.isatty():
         raise typer.BadParameter("a backup is not for a terminal: name a file")
     from service.cli.replacing import replacing
 
@@ -99,7 +100,7 @@ def restore(
     store = open_store(config, secrets_dir, settings)
     with measured("phonebook restore", pushgateway), _failures():
         if file == STREAM:
-            count = asyncio.run(_restored(store, sys.stdin.buffer, replace=replace))
+            count = asyncio.run(_restored(store, standard_input(), replace=replace))
         else:
             with file.open("rb") as found:
                 _check(found)

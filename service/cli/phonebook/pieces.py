@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from service.phonebook.formats import MAX_RECORD, columns, csv_texts
+from service.phonebook.model import InvalidContact
 
 __all__ = ["FORMATS", "Piece", "format_of", "pieces"]
 
@@ -111,7 +112,7 @@ async def pieces(file: BinaryIO, form: str, *, begin: int = 1) -> AsyncIterator[
         begin: Line before which records are left out.
 
     Raises:
-        InvalidContact: The head of a CSV names no number.
+        InvalidContact: The head of a CSV is none, or names no number.
         ValueError: A line is longer than any may be.
         OSError: The file can't be read.
     """
@@ -177,7 +178,10 @@ async def _cards(lines: AsyncIterator[str]) -> Texts:
 
 async def _head(texts: Texts) -> str:
     async for _, text in texts:
-        cells = next(csv.reader([text], strict=True), [])
+        try:
+            cells = next(csv.reader([text], strict=True), [])
+        except csv.Error as error:
+            raise InvalidContact("line", f"the head is no CSV: {error}") from None
         if cells:
             columns(cells)
             return text

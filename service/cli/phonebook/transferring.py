@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 import typer
 
 from service.cli.batch import PushgatewayOption, measured
+from service.cli.input import standard_input
 from service.cli.output import complain, write, write_bytes
 from service.cli.remote import calls
 
@@ -186,6 +186,8 @@ async def _checked(found: AsyncIterator["Piece"]) -> AsyncIterator["Piece"]:
             yield piece
     except InvalidContact as error:
         raise ServiceError(error.reason) from None
+    except ValueError as error:
+        raise ServiceError(str(error)) from None
     except OSError as error:
         raise ServiceError(f"the file can't be read: {error.strerror}") from None
 
@@ -269,7 +271,7 @@ def _format(file: Path) -> str:
 
 def _opened(file: Path, stack: ExitStack) -> BinaryIO:
     if file == STREAM:
-        return sys.stdin.buffer
+        return standard_input()
     try:
         return stack.enter_context(file.open("rb"))
     except OSError as error:

@@ -55,6 +55,15 @@ def test_lines_are_those_of_the_file():
     assert rest.body == second.body
 
 
+@pytest.mark.parametrize(
+    "head", ['"a"b,number', f"number,{'y' * 140_000}", "name", '"number'], ids=range(4)
+)
+def test_head_that_is_none_is_told(head):
+    """Of whatever makes it none: nothing is sent."""
+    with pytest.raises(InvalidContact):
+        split(f"{head}\n1,2\n".encode(), "csv")
+
+
 def test_cards_stay_whole():
     """One that has no end is apart from the next one."""
     card = "BEGIN:VCARD\r\nNOTE:a\r\n\r\n b\r\nEND:VCARD\r\n"
