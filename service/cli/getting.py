@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.batch import PushgatewayOption, measured
+from service.cli.input import standard_input
 from service.cli.output import complain, write, write_bytes
 from service.cli.remote import (
     CaOption,
@@ -195,7 +196,7 @@ def _body(
 
 def _content(text: str) -> bytes:
     if text == "-":
-        return sys.stdin.buffer.read()
+        return standard_input().read()
     if not text.startswith("@"):
         return text.encode("utf-8", "surrogateescape")
     try:

@@ -1,5 +1,6 @@
 """What commands write, and how they fail to."""
 
+import codecs
 import os
 import shutil
 import sys
@@ -27,13 +28,20 @@ def write(text: str) -> None:
     Write *text* to standard output and its end of line.
 
     A reader that is gone (`| head`) ends the command silently, a full disk with a word.
+    What its encoding has no sign for is written as an escape.
     """
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    if codecs.lookup(encoding).name == "ascii":  # which `echo` does not believe
+        encoding = "utf-8"
     with _heeding_the_reader():
-        typer.echo(text)
+        typer.echo(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def write_bytes(data: bytes) -> None:
     """Write *data* to standard output as it is, at once; otherwise as `write`."""
+    if sys.stdout is None:
+        complain("there is no standard output")
+        raise typer.Exit(1)
     with _heeding_the_reader():
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["replacing"]
+__all__ = ["replacing", "sync_directory"]
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: It can't be written.
     """
-    path = path.resolve()  # a link stays one
+    path = Path(os.path.realpath(path))  # a link stays one
     if path.exists() and not path.is_file():
         with path.open("wb") as device:
             yield device
@@ -41,8 +41,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             Path(name).unlink()
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_directory(path.parent)
+
+
+def sync_directory(folder: Path) -> None:
+    """Return when the names in *folder* are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

@@ -83,7 +83,7 @@ class Response:
         charset = self.charset or "utf-8"
         try:
             return self.content.decode(charset, "replace")
-        except LookupError:
+        except (LookupError, UnicodeError):  # Python has one that always fails
             return self.content.decode("utf-8", "replace")
 
     def json(self) -> Any:

@@ -28,7 +28,7 @@ import httpx2
 
 from service import __version__
 from service.client.answers import Response
-from service.client.calls import CallOptions
+from service.client.calls import CallOptions, Content
 from service.client.errors import (
     InvalidRequest,
     UpstreamError,
@@ -148,6 +148,8 @@ class Client:
     async def _exchange(self, method: str, url: str, options: CallOptions) -> Exchange:
         if self._closed:
             raise InvalidRequest("the client is closed")
+        if not method.isascii():
+            raise InvalidRequest("a method has ASCII alone")
         target = target_of(url)
         settings = self._settings()
         return Exchange(
@@ -167,6 +169,7 @@ class Client:
             head = httpx2.Headers(options.get("headers", ()))
         except (UnicodeEncodeError, TypeError) as error:
             raise InvalidRequest(f"a header can't be sent: {error}") from error
+        _check_length(head.get_list("content-length"), options.get("content"))
         head.setdefault("user-agent", f"httpserver/{__version__}")
         if target.discovered:
             head.setdefault("host", target.upstream)
@@ -279,3 +282,10 @@ def _repeat(exchange: Exchange, wanted: bool | None) -> Repeat:  # noqa: FBT001 
     if wanted or exchange.method in IDEMPOTENT:
         return "any"
     return "any" if "idempotency-key" in exchange.headers else "unsent"
+
+
+def _check_length(said: list[str], content: Content) -> None:
+    """Refuse what the HTTP library would find when it has sent the half of it."""
+    size = len(content or b"") if isinstance(content, bytes | None) else None
+    if size is not None and any(each.strip() != str(size) for each in said):
+        raise InvalidRequest("Content-Length says another size than the content has")

@@ -2,9 +2,11 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import httpx2
+from typing_extensions import override
 
 from service.settings import ClientSettings
 
@@ -12,6 +14,9 @@ __all__ = ["MakeTransport", "Pools"]
 
 MakeTransport = Callable[[bool], Awaitable[httpx2.AsyncBaseTransport]]
 """Makes the connections of one upstream, which are by TLS or are not."""
+
+_Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+"""Is told of each step of a request, by its name, and what is known of it."""
 
 
 class Pools:
@@ -36,7 +41,7 @@ class Pools:
     async def __call__(self, secure: bool) -> httpx2.AsyncBaseTransport:  # noqa: FBT001 - its one argument
         """Return a pool, for TLS or for none."""
         settings = self._settings
-        return httpx2.AsyncHTTPTransport(
+        return (_SecurePool if secure else httpx2.AsyncHTTPTransport)(
             verify=await self._trusting() if secure else _nobody(),
             trust_env=False,
             limits=httpx2.Limits(
@@ -53,6 +58,44 @@ class Pools:
                 make = _trust if self._verify else _everybody
                 self._trust = await asyncio.to_thread(make, self._settings)
             return self._trust
+
+
+class _SecurePool(httpx2.AsyncHTTPTransport):
+    """
+    A pool for TLS that keeps no connection whose handshake was cancelled.
+
+    The library closes one whose handshake failed; one whose call was cancelled
+    meanwhile it would forget, and it would be open until the upstream ends it.
+    """
+
+    @override
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        told = request.extensions.get("trace")
+        request.extensions = {**request.extensions, "trace": _closing(told)}
+        return await super().handle_async_request(request)
+
+
+def _closing(told: _Trace | None) -> _Trace:
+    """
+    Return a trace that closes the connection when its handshake comes to nothing.
+
+    Args:
+        told: Is told of all steps, too.
+
+    Source: https://www.encode.io/httpcore/extensions/#trace
+    """
+    stream: Any = None
+
+    async def trace(step: str, seen: Mapping[str, Any]) -> None:
+        nonlocal stream
+        if step == "connection.connect_tcp.complete":
+            stream = seen["return_value"]
+        elif step == "connection.start_tls.failed":
+            await stream.aclose()
+        if told is not None:
+            await told(step, seen)
+
+    return trace
 
 
 def _trust(settings: ClientSettings) -> ssl.SSLContext:

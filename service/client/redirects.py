@@ -15,7 +15,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 from service.client.answers import Response
 from service.client.calls import CallOptions
 from service.client.client import Client
-from service.client.errors import InvalidRequest, TooManyRedirects
+from service.client.errors import InvalidAnswer, InvalidRequest, TooManyRedirects
 
 __all__ = ["following"]
 
@@ -45,6 +45,7 @@ async def following(
 
     Raises:
         TooManyRedirects: There were more.
+        InvalidAnswer: One leads to what is no URL.
         ClientError: As `Client.stream`.
     """
     for left in range(most, -1, -1):
@@ -59,7 +60,14 @@ async def following(
                     service=answer.upstream,
                     reason="redirects",
                 )
-            method, url, options = _next(method, url, place, answer.status, options)
+            try:
+                method, url, options = _next(method, url, place, answer.status, options)
+            except ValueError as error:
+                raise InvalidAnswer(
+                    f"it leads to what is no URL: {error}",
+                    service=answer.upstream,
+                    reason="redirects",
+                ) from error
 
 
 def _next(

@@ -1,5 +1,6 @@
 """Errors of the HTTP library, as ours."""
 
+import os
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,17 +64,36 @@ def _not_connected(error: Exception, service: str) -> UpstreamError:
             reason="certificate",
         )
     return UpstreamUnavailable(
-        f"no connection: {_text(error)}", service=service, reason="connect"
+        f"no connection: {_why(error)}", service=service, reason="connect"
     )
 
 
 def _certificate_error(error: BaseException) -> ssl.SSLCertVerificationError | None:
-    seen: BaseException | None = error
-    while seen is not None:
+    for seen in _causes(error):
         if isinstance(seen, ssl.SSLCertVerificationError):
             return seen
-        seen = seen.__cause__ or seen.__context__
     return None
+
+
+def _why(error: BaseException) -> str:
+    """Return why nobody was reached; anyio's own words are that all attempts failed."""
+    text = _text(error)
+    if text != "All connection attempts failed":
+        return text
+    for seen in _causes(error):
+        if isinstance(seen, OSError) and seen.errno:
+            return os.strerror(seen.errno).lower()
+    return text
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        if isinstance(seen, BaseExceptionGroup):  # an attempt for each address
+            seen = seen.exceptions[0]
+        else:
+            seen = seen.__cause__ or seen.__context__
 
 
 def _text(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from service.client.answers import Response
+from service.client.errors import InvalidRequest
 from service.errors import ServiceError
 from service.getting.asking import Ask, asking, client_for, head_for
 
@@ -153,7 +154,10 @@ class Caller:
 
     def _url(self, path: str, query: Mapping[str, Any] | None) -> str:
         told = {k: v for k, v in (query or {}).items() if v not in (None, "")}
-        return f"{self.ask.url}{path}" + (f"?{urlencode(told)}" if told else "")
+        try:
+            return f"{self.ask.url}{path}" + (f"?{urlencode(told)}" if told else "")
+        except UnicodeEncodeError:  # an argument may be any bytes
+            raise InvalidRequest("what is asked for is no text in UTF-8") from None
 
 
 def _problem(answer: Response) -> dict[str, Any]:

@@ -80,7 +80,7 @@ async def _shown(answer: Response, show: Show) -> int:
         show.complain("the answer is no text: save it with -o FILE, or pipe it")
         return WRONG
     except OSError as error:
-        show.complain(f"can't write {show.file}: {error.strerror}")
+        show.complain(f"can't write {show.file}: {error.strerror or error}")
         return WRONG
     return FAILED if answer.status >= CLIENT_ERROR else DONE
 
@@ -88,7 +88,7 @@ async def _shown(answer: Response, show: Show) -> int:
 async def _saved(answer: Response, file: Path, show: Show) -> bool:
     """Save the answer; one of failure is no part of the file, and is shown."""
     try:
-        return await save(answer, file, bar=show.bar)
+        return await save(answer, file, resume=show.resume, bar=show.bar)
     except NothingToDo:
         show.complain(f"{file} is whole already")
         return True

@@ -14,8 +14,8 @@ PARTIAL = 206
 CLIENT_ERROR = 400
 UNSATISFIABLE = 416
 
-_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
-_SIZE = re.compile(r"bytes \*/(\d+)")
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]+/(?:[0-9]+|\*)")
+_SIZE = re.compile(r"bytes \*/([0-9]{1,18})")
 
 
 class NothingToDo(Exception):
@@ -24,18 +24,20 @@ class NothingToDo(Exception):
 
 def range_from(file: Path) -> list[tuple[str, str]]:
     """Return the headers that ask for what *file* lacks."""
-    size = file.stat().st_size if file.is_file() else 0
+    size = _size(file)
     return [("range", f"bytes={size}-")] if size else []
 
 
-async def save(answer: Response, file: Path, *, bar: bool) -> bool:
+async def save(answer: Response, file: Path, *, resume: bool, bar: bool) -> bool:
     """
-    Write the body to *file*: behind what is there when the answer is a part, else in
-    its place.
+    Write the body to *file*: behind what is there when the answer is the part that the
+    file lacks, else in its place.
 
     Args:
         answer: Whose body is still to come.
         file: Where it goes.
+        resume: Whether what the file lacks was asked for, and no part of anybody's
+            choice.
         bar: Whether progress is shown, on standard error.
 
     Returns:
@@ -46,15 +48,16 @@ async def save(answer: Response, file: Path, *, bar: bool) -> bool:
         OSError: The file can't be written.
         UpstreamError: The body broke off; what came is in the file.
     """
-    have = _offset(answer, file)
+    have = _offset(answer, file) if resume else 0
     if answer.status >= CLIENT_ERROR:
         return False
     length = answer.headers.get("content-length", "")
     encoded = "content-encoding" in answer.headers
     total = have + int(length) if length.isdigit() and not encoded else None
     with file.open("r+b" if have else "wb") as out, _progress(file, bar=bar) as advance:
-        out.seek(have)
-        out.truncate()
+        if have:  # a device or a pipe can do neither
+            out.seek(have)
+            out.truncate()
         advance(have, total)
         async for chunk in answer.chunks():
             out.write(chunk)
@@ -62,10 +65,18 @@ async def save(answer: Response, file: Path, *, bar: bool) -> bool:
     return True
 
 
+def _size(file: Path) -> int:
+    """Return the bytes that are there; what can't be one is told when it is written."""
+    try:
+        return file.stat().st_size if file.is_file() else 0
+    except OSError:
+        return 0
+
+
 def _offset(answer: Response, file: Path) -> int:
     """Return where the answer begins in the file."""
     said = answer.headers.get("content-range", "")
-    have = file.stat().st_size if file.is_file() else 0
+    have = _size(file)
     if answer.status == UNSATISFIABLE:
         size = _SIZE.fullmatch(said)
         if size and int(size[1]) == have:

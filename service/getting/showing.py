@@ -59,7 +59,9 @@ async def _show_text(answer: Response, write: Callable[[bytes], None]) -> None:
             text = _decoded(decoder, chunk)
             write(_plain(text).encode())
             last = text or last
-        _decoded(decoder, b"", final=True)
+        text = _decoded(decoder, b"", final=True)
+        write(_plain(text).encode())
+        last = text or last
     finally:  # whatever comes next, an error too, begins on a line of its own
         if not last.endswith("\n"):
             write(b"\n")
@@ -72,7 +74,7 @@ def _decoded(
         raise Binary
     try:
         return decoder.decode(chunk, final)
-    except UnicodeDecodeError:
+    except UnicodeError:  # UTF-16 without its mark is no `UnicodeDecodeError`
         raise Binary from None
 
 
@@ -106,10 +108,12 @@ def _is_json(answer: Response) -> bool:
 
 
 def _charset(answer: Response) -> str:
+    charset = answer.charset or "utf-8"
     try:
-        return codecs.lookup(answer.charset or "utf-8").name
-    except LookupError:
+        "".encode(charset)  # Python has codecs that are none of text, such as zlib
+    except (LookupError, UnicodeError):
         return "utf-8"
+    return charset
 
 
 def _plain(text: str) -> str:

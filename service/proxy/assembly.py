@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from weakref import WeakSet
 
 from service.feature import Core, Feature
 from service.observability.logging import get_logger
@@ -62,7 +63,8 @@ class Proxy:
             grace=lambda: core.store.current.proxy.tunnel_grace,
         )
         self._upstreams: dict[_Key, Upstream] = {}
-        self._gone: list[Upstream] = []
+        # as long as a request holds one: it may be about to ask it
+        self._gone: WeakSet[Upstream] = WeakSet()
         self._forbidden: Networks = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweeping: asyncio.TimerHandle | None = None
@@ -103,7 +105,7 @@ class Proxy:
         for each in before.values():
             if id(each) not in kept:
                 each.close()
-                self._gone.append(each)
+                self._gone.add(each)
         names = {each.name for each in self._upstreams.values()}
         gone = {each.name for each in before.values()} - names
         self._metrics.forget(gone)
@@ -192,7 +194,6 @@ class Proxy:
         now = loop.time()
         for each in [*self._upstreams.values(), *self._gone]:
             each.check(now)
-        self._gone = [each for each in self._gone if not each.empty]
         self._tunnels.check(now)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Collection
 
 from service.discovery.model import Endpoint
 from service.errors import RequestError
-from service.proxy.connection import AnswerHead, UpstreamConnection
+from service.proxy.answer_head import AnswerHead
+from service.proxy.connection import UpstreamConnection
 from service.proxy.failures import (
     ClientLeft,
     Failure,
@@ -119,19 +120,29 @@ class Attempt:
     async def _connect(self, tried: Collection[Endpoint], *, fresh: bool) -> None:
         self._claim = self._upstream.claim(tried)
         self.endpoint = self._claim.endpoint
-        self._pool = self._upstream.pool(self.endpoint)
-        connection = await self._pool.take(connect=self._timeouts.connect, fresh=fresh)
-        self.connection = connection
+        pool = self._pool = self._upstream.pool(self.endpoint)
+        self.connection = await pool.take(connect=self._timeouts.connect, fresh=fresh)
+
+    async def _opening(self, request: Outgoing) -> tuple[bytes, bool]:
+        """Return the first of the body, and keep a connection to send it on."""
+        first = await request.opening()
+        if not self.connection.usable and self._pool is not None:
+            # it was laid aside before, and ended while the client took its time
+            self._pool.give_back(self.connection)
+            connect = self._timeouts.connect
+            self.connection = await self._pool.take(connect=connect, fresh=True)
+        return first
 
     async def _exchange(
         self, request: Outgoing, *, mute: bool, ends_at: float, watched: object
     ) -> AnswerHead:
-        connection, timeouts = self.connection, self._timeouts
+        timeouts = self._timeouts
         data, rest = request.head, False
         opened = request.has_body and not request.expects
         if opened:
-            first, rest = await request.opening()
+            first, rest = await self._opening(request)
             data += first
+        connection = self.connection
         connection.begin(
             data,
             mute=mute,

@@ -12,44 +12,25 @@ whether the client may take the answer for whole. docs/adr/0007 has the comparis
 What comes after the end of an answer is nobody's: it is dropped, and so is the
 connection.
 
-Source: RFC 9112 §6.3 (length of a body), §9.3 (persistence), §11.2 (splitting).
+Source: RFC 9112 §9.3 (persistence).
 """
 
 import asyncio
-import re
 from collections import deque
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import httptools
 from typing_extensions import override
 
+from service.proxy.answer_head import SWITCHING, AnswerHead, answer_head
 from service.proxy.failures import BadAnswer, ClientLeft, Failure, TimedOut, TornOff
 
-__all__ = ["AnswerHead", "UpstreamConnection"]
+__all__ = ["UpstreamConnection"]
 
 HIGH_WATER = 262_144
 """Bytes of body that may wait for the client until reading pauses."""
 
-_UNSAFE = re.compile(rb"[\r\n\0]")
 _NEVER = float("inf")
-_SWITCHING = 101
-_BODILESS = frozenset({204, 304})
-_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
-
-
-class AnswerHead(NamedTuple):
-    """
-    The head of an answer.
-
-    Attributes:
-        status: 200 to 999, or 101.
-        headers: Names in lower case, and values, as they came.
-        length: Announced bytes of body, None when they are not.
-    """
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    length: int | None
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -106,7 +87,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._pieces: deque[bytes] = deque()
         self.waiting = 0
         self._paused = False
-        self._until_close = False
         self._clear_head()
 
     def _clear_head(self) -> None:
@@ -239,6 +219,12 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.resume_reading()
         return data
 
+    def lay_aside(self) -> None:
+        """Wait for the next exchange: nothing of this one is late any more."""
+        self.idle_since = self._loop.time()
+        self.due = self.ends_at = _NEVER
+        self.watched = None
+
     def fail(self, failure: Failure) -> None:
         """End the exchange, and the connection with it."""
         if self._failure is None and not self.whole:
@@ -284,7 +270,7 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
         if not self.whole and self._failure is None:
-            if self._until_close and exc is None and self._head is not None:
+            if exc is None and self._head is not None and self._head.until_close:
                 self.whole = True
             else:
                 self._failure = TornOff(str(exc) if exc else "end of connection")
@@ -356,38 +342,15 @@ class UpstreamConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Take the head (parser)."""
         status: int = self._parser.get_status_code()
-        if status < 200 and status != _SWITCHING:  # noqa: PLR2004 - 1xx come before an answer
+        if status < 200 and status != SWITCHING:  # noqa: PLR2004 - 1xx come before an answer
             self.went_on = self.went_on or status == 100  # noqa: PLR2004 - 100 Continue
             return
-        self._head = self._checked(status)
+        self._head = answer_head(status, self._headers, switches=self._switches)
         self._reusable = bool(self._parser.should_keep_alive())
         if self._mute:
             # the parser can't know that no body follows
             self._parser = httptools.HttpResponseParser(self)
             self.whole = True
-
-    def _checked(self, status: int) -> AnswerHead:
-        """
-        Return the head that was read.
-
-        Raises:
-            BadAnswer: It can't be passed on, or says two things about its length.
-        """
-        if status == _SWITCHING and not self._switches:
-            raise BadAnswer("a switch that nobody asked for")
-        framing = [pair for pair in self._headers if pair[0] in _FRAMING]
-        if len(framing) > 1:
-            raise BadAnswer("more than one length")
-        length = None
-        for name, value in framing:
-            if name == b"content-length":
-                length = int(value)
-            elif value.lower() != b"chunked":
-                raise BadAnswer("an unknown transfer coding")
-        if _UNSAFE.search(b"".join([value for _, value in self._headers])):
-            raise BadAnswer("a header value holds CR, LF or NUL")
-        self._until_close = not framing and status not in _BODILESS
-        return AnswerHead(status, self._headers, length)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body (parser)."""
@@ -401,5 +364,5 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """End the answer (parser)."""
-        if self._head is not None and self._head.status != _SWITCHING:
+        if self._head is not None and self._head.status != SWITCHING:
             self.whole = True

@@ -18,8 +18,8 @@ from service.discovery.model import Endpoint
 from service.errors import RequestError
 from service.observability.logging import get_logger
 from service.observability.proxy_metrics import RouteMetrics
+from service.proxy.answer_head import AnswerHead
 from service.proxy.attempt import Attempt
-from service.proxy.connection import AnswerHead
 from service.proxy.failures import ClientLeft, Failure, Unwell, as_problem
 from service.proxy.headers import Pairs, answer_headers, hops
 from service.proxy.outgoing import Outgoing

@@ -147,10 +147,9 @@ class Pool:
     def give_back(self, connection: UpstreamConnection) -> None:
         """Lay a connection aside for the next request, if it is fit for one."""
         self.active.discard(connection)
-        connection.watched = None
         keep = self._limits().keep_alive
         if keep > 0 and connection.reusable and not self._closed:
-            connection.idle_since = asyncio.get_running_loop().time()
+            connection.lay_aside()
             self._idle.append(connection)
         else:
             connection.close()

@@ -6,6 +6,7 @@ for the host; a settings reload makes a new table.
 from collections.abc import Callable, Iterable
 
 from service.server.context import RequestContext
+from service.server.hosts import host_name
 from service.server.routes import Route
 from service.settings.proxy import ProxyRoute
 
@@ -44,17 +45,9 @@ class Table:
             hosts = self._by_path.get("/".join(parts))
             if hosts is not None:
                 if host is None:
-                    host = _host(ctx)
+                    host = host_name((ctx.raw_header(b"host") or b"").decode("latin-1"))
                 route = hosts.get(host) or hosts.get("")
                 if route is not None:
                     return route
             parts.pop()
         return None
-
-
-def _host(ctx: RequestContext) -> str:
-    """Return the host that is asked for, in lower case and without the port."""
-    value = (ctx.raw_header(b"host") or b"").decode("latin-1").lower()
-    if value[:1] == "[":
-        return value.partition("]")[0] + "]"
-    return value.partition(":")[0]

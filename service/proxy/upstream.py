@@ -117,6 +117,7 @@ class Upstream:
         self._limits = limits
         self._reused = reused
         self._pools: dict[Endpoint, Pool] = {}
+        self._closed = False
 
     def claim(self, tried: Collection[Endpoint]) -> Claim:
         """
@@ -149,6 +150,8 @@ class Upstream:
                 limits=self._limits,
                 observe=self._reused,
             )
+            if self._closed:
+                pool.close()
         return pool
 
     def check(self, now: float) -> None:
@@ -159,7 +162,8 @@ class Upstream:
                 del self._pools[endpoint]
 
     def close(self) -> None:
-        """Close what is idle; what is under way goes on."""
+        """Close what is idle; what is under way goes on, and is closed at its end."""
+        self._closed = True
         for pool in self._pools.values():
             pool.close()
 
@@ -167,11 +171,6 @@ class Upstream:
         """Close everything."""
         for pool in self._pools.values():
             pool.abort()
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is no connection."""
-        return all(pool.empty for pool in self._pools.values())
 
 
 def _speaks_against(error: BaseException) -> bool:

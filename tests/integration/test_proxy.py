@@ -10,6 +10,7 @@ from tests.support.proxy import counted, proxying, route
 from tests.support.raw_cases import CASES
 from tests.support.raw_http import Cut, RawConnection, post, request
 from tests.support.recording_upstream import OK, always, answer, recording_upstream
+from tests.support.settings_files import replaced
 from tests.support.waiting import until
 
 
@@ -372,7 +373,7 @@ def test_routes_change_live(tmp_path):
 
         def write(*routes):
             lines = "\n".join(f"    - {json.dumps(each)}" for each in routes)
-            config.write_text(f"proxy:\n  enabled: true\n  routes:\n{lines}\n")
+            replaced(config, f"proxy:\n  enabled: true\n  routes:\n{lines}\n")
 
         write(route(upstream.url, "/one/"))
         with proxying_by(config) as service:

@@ -34,6 +34,7 @@ def backends():
     quick = {
         "server__drain_delay": 0.5,
         "server__grace_period": 3,
+        "overload__adaptive": "false",  # slowness alone refuses nobody
         "server__admin__control__enabled": True,
         "environment": {VARIABLE: TOKEN},
     }
@@ -80,17 +81,17 @@ async def test_endpoint_that_hangs_is_left_and_comes_back(backends):
     """Requests that wait there are answered elsewhere; once well it is asked again."""
     one, two, _ = backends
     fault = {"rate": 1, "expires_in": 60}
-    fault["delay"] = {"distribution": "fixed", "seconds": 5}
+    fault["delay"] = {"distribution": "fixed", "seconds": 30}
     faults = f"{one.admin_url}/control/faults"
 
     def hang():
         httpx2.post(faults, json=fault, headers=AUTH).raise_for_status()
 
-    with balanced(one.url, two.url) as service:
+    with balanced(one.url, two.url, timeouts={"head": 3.0}) as service:
         hung = await under_load(service, hang)
         httpx2.delete(faults, headers=AUTH).raise_for_status()
         asked, again = requests(one), []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while requests(one) < asked + 100:
                 again += await under_load(service, seconds=1.0)
 
@@ -101,7 +102,6 @@ async def test_endpoint_that_hangs_is_left_and_comes_back(backends):
 async def test_five_hundred_clients_at_once_are_all_answered(backends):
     """None waits for a connection of another, none is refused."""
     patient = {  # so many at once on a busy machine: slowness alone fails nobody
-        "timeouts": {"connect": 30.0, "head": 30.0, "total": 60.0},
         "overload__max_in_flight": 2000,
         "overload__adaptive": "false",
     }

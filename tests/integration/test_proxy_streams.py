@@ -91,7 +91,7 @@ def test_large_download_is_passed_on_in_constant_memory(megabytes):
         client.send(get(b"/up/x"))
         until(lambda: client._receive(5.0) and b"\r\n\r\n" in client.received)
         got = len(client.received.partition(b"\r\n\r\n")[2])
-        client.socket.settimeout(10)
+        client.socket.settimeout(60)
         while got < total:
             got += len(client.socket.recv(1 << 20))
         grown = peak(service) - before
@@ -105,7 +105,7 @@ def test_slow_reader_holds_the_upstream_back():
     total, written = 100 * len(MEGABYTE), []
     with (
         recording_upstream(writing(total, written)) as upstream,
-        proxying(route(upstream.url)) as service,
+        proxying(route(upstream.url, timeouts={"idle": 1.0})) as service,
         RawConnection(service.ports["httpserver"], receive_buffer=65_536) as client,
     ):
         before = peak(service)
@@ -113,7 +113,7 @@ def test_slow_reader_holds_the_upstream_back():
         until(lambda: written)
         threading.Event().wait(1.5)  # longer than the idle time: it is the client's
         held, grown = sum(written), peak(service) - before
-        client.socket.settimeout(10)
+        client.socket.settimeout(60)
         got = 0
         while got < total:
             got += len(client.socket.recv(1 << 20))
@@ -130,12 +130,12 @@ def test_pieces_arrive_as_they_are_sent():
         peer.request()
         peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
         peer.send(b"5\r\nfirst\r\n")
-        more.wait(10)
+        more.wait(60)
         peer.send(b"4\r\nlast\r\n0\r\n\r\n")
 
     with (
         recording_upstream(script) as upstream,
-        proxying(route(upstream.url, timeouts={"idle": 10.0})) as service,
+        proxying(route(upstream.url)) as service,
         RawConnection(service.ports["httpserver"]) as client,
     ):
         client.send(get(b"/up/x"))

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.support.proxy import counted, proxying, route
+from tests.support.proxy import QUICK, counted, proxying, route
 from tests.support.raw_http import RawConnection, request
 from tests.support.recording_upstream import answer, recording_upstream
 from tests.support.waiting import until
@@ -39,23 +39,24 @@ def echo(peer):
 
 def opened(client, path=b"/up/ws"):
     client.send(request(b"GET " + path + b" HTTP/1.1", b"Host: shop.example", *ASK))
-    until(lambda: b"\r\n\r\n" in client.received or not client._receive(5.0))
+    until(lambda: b"\r\n\r\n" in client.received or not client._receive(60.0))
     head, _, client.received = client.received.partition(b"\r\n\r\n")
     return head.lower()
 
 
 def read(client, size):
-    until(lambda: len(client.received) >= size or not client._receive(5.0))
+    until(lambda: len(client.received) >= size or not client._receive(60.0))
     data, client.received = client.received[:size], client.received[size:]
     return data
 
 
 @pytest.fixture(scope="module")
 def service():
-    """A proxy that lets connections be upgraded, on one of two routes."""
+    """A proxy that lets connections be upgraded, on two of three routes."""
     with recording_upstream(echo) as upstream:
         routes = [
-            route(upstream.url, websocket=True),
+            route(upstream.url, websocket=True, timeouts={"idle": 60.0}),
+            route(upstream.url, "/quick/", websocket=True, timeouts=QUICK),
             route(upstream.url, "/plain/"),
         ]
         with proxying(*routes, proxy__keep_alive=0) as running:
@@ -115,11 +116,11 @@ def test_upstream_that_leaves_ends_the_clients_side(service):
 
 
 def test_silent_tunnel_ends_after_the_idle_time(service):
-    """The route's idle time-out holds for tunnels."""
+    """The route's idle time-out holds for tunnels: here a second."""
     with RawConnection(service.ports["httpserver"]) as client:
-        opened(client)
-        read(client, 5)
         began = time.monotonic()
+        opened(client, b"/quick/ws")
+        read(client, 5)
         ended = client.await_end()
 
     assert ended
@@ -161,8 +162,8 @@ def test_tunnels_end_within_a_bounded_time_when_the_service_leaves():
         recording_upstream(echo) as upstream,
         proxying(
             route(upstream.url, websocket=True, timeouts={"idle": 60.0}),
-            proxy__tunnel_grace=0.5,
-            server__drain_delay=1,
+            proxy__tunnel_grace=1,
+            server__drain_delay=2,
         ) as service,
         RawConnection(service.ports["httpserver"]) as client,
     ):

@@ -96,7 +96,7 @@ async def test_call_takes_no_longer_than_its_time_out():
 async def test_attempt_that_hangs_leaves_time_for_another():
     """The second one answers."""
     answers = Answers(forever, 200)
-    client, _ = client_of(answers, attempt_timeout=0.05)
+    client, _ = client_of(answers, attempt_timeout=0.5)
     answer = await client.request("GET", URL)
 
     assert (answer.status, answer.attempts) == (200, 2)
@@ -142,12 +142,13 @@ async def test_cancelled_call_is_no_failure_of_the_upstream():
 async def test_breaker_opens_by_failures_of_the_upstream_alone(failure, opens, way):
     """5xx, connection errors and time-outs; not what the caller did wrong."""
     client, value = client_of(Answers(failure), attempts=1, breaker_minimum_calls=3)
+    limit = 0.02 if failure is forever else LONG
     for _ in range(3):
         try:
             if way == "request":
-                await client.request("GET", URL, timeout=0.02)
+                await client.request("GET", URL, timeout=limit)
             else:
-                async with client.stream("GET", URL, timeout=0.02):
+                async with client.stream("GET", URL, timeout=limit):
                     pass
         except Exception:  # noqa: BLE001 - of the upstream's making
             pass
@@ -315,3 +316,30 @@ async def test_part_makes_one_client_and_closes_it():
     await used.stop()
     with pytest.raises(InvalidRequest):
         await client.request("GET", URL)
+
+
+@pytest.mark.parametrize(
+    ("content", "said", "fits"),
+    [
+        (b"four", "4", True),
+        (b"four", "5", False),
+        (b"four", "+4", False),
+        (None, "0", True),
+        (None, "1", False),
+    ],
+)
+async def test_length_that_is_not_the_contents_is_refused_before_it_is_sent(
+    content, said, fits
+):
+    """The other end would wait for the rest, or take it for the next request."""
+    answers = Answers(200)
+    client, _ = client_of(answers)
+    call = client.request(
+        "POST", URL, headers={"content-length": said}, content=content
+    )
+    if fits:
+        assert (await call).status == 200
+        return
+    with pytest.raises(InvalidRequest):
+        await call
+    assert answers.requests == []

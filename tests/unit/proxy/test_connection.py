@@ -1,0 +1,87 @@
+"""One connection to an upstream, without a socket: exchanges, and what lies between."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from service.proxy.connection import UpstreamConnection
+from service.proxy.failures import TimedOut, TornOff
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.aborted = False
+
+    def write(self, data) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def connected() -> UpstreamConnection:
+    connection = UpstreamConnection(max_head=1000)
+    connection.connection_made(Transport())
+    return connection
+
+
+def begin(connection, *, seconds=5.0, watched=None, now=0.0) -> None:
+    connection.begin(
+        b"GET / HTTP/1.1\r\n\r\n",
+        mute=False,
+        switches=False,
+        ends_at=now + 60.0,
+        watched=watched,
+    )
+    connection.grant("head", seconds)
+
+
+async def test_connection_that_was_laid_aside_is_not_late():
+    """What the exchange before had for its answer does not end the wait for more."""
+    connection = connected()
+    begin(connection, watched=SimpleNamespace(gone=True))
+    connection.data_received(OK)
+    assert await connection.piece() == b"ok"
+    assert connection.reusable
+
+    connection.lay_aside()
+    connection.check(asyncio.get_running_loop().time() + 1000)
+
+    assert connection.usable
+
+
+async def test_answer_that_does_not_come_in_time_ends_the_exchange():
+    """By the limit of the phase, which its name tells."""
+    connection = connected()
+    begin(connection)
+
+    connection.check(asyncio.get_running_loop().time() + 6)
+
+    with pytest.raises(TimedOut, match="head"):
+        await connection.head()
+    assert not connection.usable
+
+
+async def test_end_before_any_byte_is_told_from_an_end_amid_the_answer():
+    """Only the first may be the connection's fault alone."""
+    torn, broken = connected(), connected()
+    begin(torn)
+    begin(broken)
+
+    broken.data_received(OK[:20])
+    for each in (torn, broken):
+        each.connection_lost(None)
+        with pytest.raises(TornOff):
+            await each.head()
+
+    assert (torn.torn, broken.torn) == (True, False)
