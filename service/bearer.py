@@ -14,7 +14,7 @@ from dataclasses import replace
 from pydantic import SecretStr
 
 from service.errors import TooManyRequests, Unauthorized, retry_after
-from service.resilience.throttle import KeyedThrottle
+from service.resilience.keyed_throttle import KeyedThrottle
 from service.server.context import RequestContext
 from service.server.responses import Response
 from service.server.routes import Route

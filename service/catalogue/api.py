@@ -31,7 +31,7 @@ AfterNumber = Annotated[int, Query(ge=0, description="Go on after this number.")
 _problems = problems(
     {
         400: "A header can't be read.",
-        404: "Nothing is there.",
+        404: "Nothing is there; each process of the service keeps its own.",
         409: "There is no room for more, or the first request with this key is under "
         "way.",
         412: "The version is another.",

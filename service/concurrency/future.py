@@ -10,8 +10,10 @@ Source: the pattern of this name in Titmus, "Cloud Native Go", chapter 4.
 
 import asyncio
 import contextlib
+import inspect
 import threading
 from collections.abc import Awaitable, Callable, Generator
+from types import TracebackType
 from typing import Generic, TypeVar
 
 __all__ = ["AlreadySet", "Future"]
@@ -38,6 +40,7 @@ class Future(Generic[T]):
         self._done = threading.Event()
         self._value: T | None = None
         self._error: BaseException | None = None
+        self._trace: TracebackType | None = None
         self._wakers: list[Callable[[], object]] = []
 
     @classmethod
@@ -45,14 +48,20 @@ class Future(Generic[T]):
         """Return the future of *work*, which runs as one of *tasks*."""
         future = cls()
 
-        async def run() -> None:
-            try:
-                future.set_result(await work)
-            except BaseException as error:
-                future.set_error(error)
-                raise
+        async def run() -> T:
+            return await work
 
-        tasks.create_task(run())
+        def settle(task: asyncio.Task[T]) -> None:
+            if task.cancelled():
+                future.set_error(asyncio.CancelledError())
+            elif (error := task.exception()) is not None:
+                future.set_error(error)
+            else:
+                future.set_result(task.result())
+
+        # a callback, since a task that is cancelled at once never begins
+        task = tasks.create_task(work if inspect.iscoroutine(work) else run())
+        task.add_done_callback(settle)
         return future
 
     @classmethod
@@ -141,6 +150,7 @@ class Future(Generic[T]):
             if self._done.is_set():
                 raise AlreadySet
             self._value, self._error = value, error
+            self._trace = error.__traceback__ if error is not None else None
             self._done.set()
             wakers, self._wakers = self._wakers, []
         for wake in wakers:
@@ -153,5 +163,6 @@ class Future(Generic[T]):
 
     def _outcome(self) -> T:
         if self._error is not None:
-            raise self._error
+            # as it was set: else it would keep the frames of every waiter
+            raise self._error.with_traceback(self._trace)
         return self._value  # type: ignore[return-value]  # None only where T has it

@@ -118,9 +118,13 @@ class WorkerPool:
 def _awaitable(
     work: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> Callable[[], Awaitable[Any]]:
-    if inspect.iscoroutinefunction(work):
-        return partial(work, *arguments)
-    return partial(asyncio.to_thread, work, *arguments)
+    if not inspect.iscoroutinefunction(work):
+        return partial(asyncio.to_thread, work, *arguments)
+
+    async def called() -> Any:  # wrong arguments are the work's error too
+        return await work(*arguments)
+
+    return called
 
 
 def _cancel_with(task: asyncio.Task[Any], future: asyncio.Future[Any]) -> None:

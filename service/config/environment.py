@@ -21,7 +21,12 @@ SECRETS_VARIABLE = "HTTPSERVER_SECRETS_DIR"
 """Variable that names the secrets folder."""
 
 _OF_COMMANDS = frozenset(
-    {"HTTPSERVER_PUSHGATEWAY", "HTTPSERVER_TOKEN", "HTTPSERVER_URL"}
+    {
+        "HTTPSERVER_LOG",
+        "HTTPSERVER_PUSHGATEWAY",
+        "HTTPSERVER_TOKEN",
+        "HTTPSERVER_URL",
+    }
 )
 """Variables that stand for options of commands, and are no settings."""
 

@@ -186,8 +186,8 @@ class SettingsStore:
             new = _in_force(old, found)
         except SettingsError as error:
             self._problems = tuple(error.problems)
+            self._metrics.reloaded("failed")  # who reads the line finds it counted
             self._log.error("settings_reload_failed", problems=error.problems)
-            self._metrics.reloaded("failed")
             return False
         self._loaded, self._problems = new, ()
         self.current = new.settings

@@ -8,11 +8,11 @@ worker that died injects the same faults at once.
 """
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+from service.concurrency.cancelling import cancelled
 from service.config import SettingsStore
 from service.control.board import Switchboard
 from service.control.levels import LOGGER
@@ -109,9 +109,7 @@ class Follower:
         """Look no more."""
         self._unsubscribe()
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await cancelled([self._task])
 
     def look(self) -> bool:
         """Follow the parent's file; return whether a reload was asked for."""

@@ -44,6 +44,10 @@ def _login(core: Core) -> Login:
 
     return Login(
         settings=settings,
-        tokens=Tokens(issuer=core.store.current.server.name, settings=settings),
+        tokens=Tokens(
+            issuer=core.store.current.server.name,
+            settings=settings,
+            shared=core.multiprocess_dir,
+        ),
         count=lambda result: core.metrics.logins.labels(result).inc(),
     )

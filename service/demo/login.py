@@ -18,7 +18,7 @@ from service.errors import (
     retry_after,
 )
 from service.observability.logging import get_logger
-from service.resilience.throttle import KeyedThrottle
+from service.resilience.keyed_throttle import KeyedThrottle
 from service.server.context import RequestContext
 from service.server.responses import Response
 from service.server.routes import Route

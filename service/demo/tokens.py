@@ -1,10 +1,13 @@
 """Signed tokens: who logged in, until when (RFC 7519, HS256)."""
 
+import os
 import secrets
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from service.errors import Unauthorized
@@ -39,6 +42,7 @@ class Tokens:
     Args:
         issuer: Name of the service.
         settings: Gives key and lifetime as they are now.
+        shared: Directory that the workers of one parent share; None without.
         now: Gives the time in seconds since 1970.
     """
 
@@ -47,10 +51,12 @@ class Tokens:
         *,
         issuer: str,
         settings: Callable[[], LoginSettings],
+        shared: Path | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._issuer = issuer
         self._settings = settings
+        self._shared = shared
         self._now = now
         self._own_key: str | None = None
         if settings().users:
@@ -111,16 +117,37 @@ class Tokens:
         )
 
     def _key(self) -> str:
-        """Return the key of the settings, or one that only this process has."""
+        """Return the key of the settings, or one of this process and its workers."""
         configured = self._settings().token_key
         if configured is not None:
             return configured.get_secret_value()
         if self._own_key is None:
-            self._own_key = secrets.token_hex(32)
+            made = secrets.token_hex(32)
+            self._own_key = _agreed(self._shared, made) if self._shared else made
             get_logger("httpserver.login").warning(
                 "token_key_missing", consequence=_CONSEQUENCE
             )
         return self._own_key
+
+
+def _agreed(folder: Path, made: str) -> str:
+    """
+    Return the key that all processes with this folder take: the first one's.
+
+    A worker that is started anew takes it too. Only the user who started them can read
+    the folder, which goes with the parent.
+    """
+    path, fresh = folder / "token-key", folder / f"token-key.{os.getpid()}"
+    with open(fresh, "w", opener=_private) as file:
+        file.write(made)
+    with suppress(FileExistsError):
+        os.link(fresh, path)  # whole, or not there
+    fresh.unlink()
+    return path.read_text()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 _CONSEQUENCE = "tokens end with this process and no other replica takes them"

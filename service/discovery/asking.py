@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from service.concurrency.cancelling import cancelled
 from service.discovery.known import Known
 from service.discovery.model import Endpoint
 from service.resilience.backoff import Backoff
@@ -76,9 +77,7 @@ class Asking:
 
     async def stop(self) -> None:
         """Ask no more."""
-        for each in self._tasks:
-            each.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancelled(self._tasks)
         self._tasks = []
 
     async def _follow(self, service: str, heard: asyncio.Event) -> None:

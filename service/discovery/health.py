@@ -12,6 +12,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
+from service.concurrency.cancelling import cancelled
 from service.discovery.model import Endpoint, Registry, UnknownService
 
 __all__ = ["CheckedRegistry", "HealthCheck", "Probe", "connects"]
@@ -86,9 +87,7 @@ class CheckedRegistry:
 
     async def stop(self) -> None:
         """End both."""
-        for each in self._tasks:
-            each.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancelled(self._tasks)
         self._tasks = []
         await self._registry.stop()
 

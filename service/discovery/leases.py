@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
+from service.concurrency.cancelling import cancelled
 from service.discovery.asking import Answer, Asking, told
 from service.discovery.known import Known, KnownServices, SourceObserver, unobserved
 from service.discovery.lease_store import LeaseStore
@@ -146,8 +147,7 @@ class Announcer:
     async def stop(self) -> None:
         """Give the lease back."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancelled([self._task])
             self._task = None
         await self._withdraw()
         await self._store.close()

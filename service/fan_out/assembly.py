@@ -76,9 +76,12 @@ def fan_out(core: Core) -> Feature:
     room = Bulkhead(core.store.current.fan_out.max_in_flight)
 
     def settings() -> FanOutSettings:
-        now = core.store.current.fan_out
-        room.limit = now.max_in_flight
-        return now
+        now = core.store.current
+        room.limit = now.fan_out.max_in_flight
+        # the client gives a call up then: callees must know, to tell what they have
+        most = min(now.client.attempt_timeout, now.client.read_timeout)
+        timeout = min(now.fan_out.timeout, most)
+        return now.fan_out.model_copy(update={"timeout": timeout})
 
     async def call(url: str, headers: Mapping[str, str], seconds: float) -> Answer:
         # repeated calls would multiply with each level

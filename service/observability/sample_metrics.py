@@ -5,11 +5,11 @@ It shows what each type is for, and gives a fresh Prometheus something to draw.
 """
 
 import asyncio
-import contextlib
 import random
 
 from prometheus_client import Counter, Gauge, Histogram, Summary
 
+from service.concurrency.cancelling import cancelled
 from service.observability.metrics import Metrics
 
 __all__ = ["SampleMetrics"]
@@ -66,9 +66,7 @@ class SampleMetrics:
     async def stop(self) -> None:
         """Stop working."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await cancelled([self._task])
 
     def work(self) -> None:
         """Make up one job and measure it."""

@@ -8,8 +8,8 @@ from service.overload.heartbeat import Heartbeat
 from service.overload.shedding import bounds_of, shedder_of, shedding
 from service.overload.store import Store
 from service.overload.throttling import Throttle
+from service.resilience.keyed_throttle import KeyedThrottle
 from service.resilience.load_shedding import LoadShedder
-from service.resilience.throttle import KeyedThrottle
 from service.server.around import Around
 from service.settings import Settings, ThrottleSettings
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from service.observability.logging import get_logger
 from service.observability.overload_metrics import OverloadMetrics
-from service.resilience.throttle import KeyedThrottle
+from service.resilience.keyed_throttle import KeyedThrottle
 from service.settings import ThrottleSettings
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from service.errors import TooManyRequests, retry_after
 from service.overload.refusals import Refused
-from service.resilience.throttle import Allowance, KeyedThrottle
+from service.resilience.keyed_throttle import Allowance, KeyedThrottle
 from service.server.addresses import unmapped
 from service.server.context import RequestContext
 from service.settings import ThrottleSettings

@@ -100,6 +100,8 @@ class Retry:
         backoff: Waits between them.
         retry_on: Whether an error passes.
         budget: Shared with all who call the same peer.
+        is_free: Whether an error cost the peer nothing, as one of which it has not
+            heard: trying again then takes nothing of the budget.
         retry_after_most: Seconds beyond which a peer's `retry_after` is not waited for.
         observe: Told of `retried` and `gave_up`.
         sleep: Waits in a task.
@@ -117,6 +119,7 @@ class Retry:
         backoff: Backoff | None = None,
         retry_on: Callable[[Exception], bool] = is_transient,
         budget: RetryBudget | None = None,
+        is_free: Callable[[Exception], bool] = lambda _error: False,
         retry_after_most: float = 60.0,
         observe: Observe = ignore,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -129,6 +132,7 @@ class Retry:
         self.backoff = backoff or Backoff()
         self.retry_on = retry_on
         self.budget = budget
+        self.is_free = is_free
         self.retry_after_most = retry_after_most
         self.observe = observe
         self.sleep = sleep
@@ -240,9 +244,11 @@ class Attempts:
             return wait, "retry_after"
         if left is not None and left <= wait:
             return wait, "deadline"
-        if self._retry.budget is not None and not self._retry.budget.spend():
-            return wait, "budget"
-        return wait, ""
+        return wait, "" if self._is_paid(error) else "budget"
+
+    def _is_paid(self, error: Exception) -> bool:
+        budget = self._retry.budget
+        return budget is None or self._retry.is_free(error) or budget.spend()
 
     def _tell(self, event: str, **fields: float | str) -> None:
         self._retry.observe(Event("retry", self._retry.name, event, dict(fields)))

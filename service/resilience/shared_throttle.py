@@ -21,7 +21,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from service.resilience.throttle import Allowance, KeyedThrottle, allowance
+from service.concurrency.cancelling import cancelled
+from service.resilience.keyed_throttle import Allowance, KeyedThrottle, allowance
 
 __all__ = ["SharedThrottle", "StoreObserver"]
 
@@ -33,6 +34,10 @@ local full_at = tonumber(redis.call('GET', KEYS[1]) or now)
 local debt = math.min(math.max(full_at - now, 0), span)
 local after = debt + cost
 if after > span + cost * 0.000001 then
+  if full_at - now > span + 1 then
+    redis.call('SET', KEYS[1], string.format('%.3f', now + span),
+      'PX', math.ceil(span / 1000) + 1)
+  end
   return {math.ceil(after - span), math.ceil(debt)}
 end
 local text = string.format('%.3f', now + after)
@@ -141,10 +146,8 @@ class SharedThrottle:
 
     async def close(self) -> None:
         """Let go of the store."""
-        tasks = [each for each in (self._sending, self._looking) if each is not None]
-        for each in tasks:
-            each.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = (self._sending, self._looking)
+        await cancelled(each for each in tasks if each is not None)
         self._count_alone()
         await self._store.aclose()
 
@@ -154,8 +157,10 @@ class SharedThrottle:
         """Send what is asked, batch after batch, until nothing is."""
         try:
             while self._asked:
-                await self._send(self._asked[:_BATCH])
-                del self._asked[:_BATCH]
+                batch = self._asked[:_BATCH]
+                await self._send(batch)
+                # and not those that have come meanwhile, who are still to be asked for
+                del self._asked[: len(batch)]
         except (RedisError, OSError, TimeoutError) as error:
             self._lose(error)
         finally:

@@ -116,10 +116,15 @@ class Certificates:
         Call *callback* with each new context.
 
         Returns:
-            What ends the subscription.
+            What ends the subscription; a stop that is forced asks for it twice.
         """
         self._subscribers.append(callback)
-        return lambda: self._subscribers.remove(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return unsubscribe
 
     async def start(self) -> None:
         """

@@ -96,7 +96,10 @@ async def _write_stream(ctx: RequestContext, response: StreamResponse) -> None:
     if response.length is not None:
         headers.append((b"content-length", b"%d" % response.length))
     await _start(ctx, response.status, headers)
-    if ctx.method != "HEAD" and not await _send_chunks(ctx, response.chunks):
+    if ctx.method == "HEAD":
+        # else the listener would announce a length of 0 (RFC 9110 §8.6)
+        await ctx.send({"type": "http.response.body", "more_body": True})
+    elif not await _send_chunks(ctx, response.chunks):
         return
     await ctx.send({"type": "http.response.body", "body": b""})
     ctx.finished = True

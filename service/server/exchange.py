@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Protocol
 
 from service.observability.logging import get_logger
+from service.server.framing import NO_CONTENT, NOT_MODIFIED, Framing
 from service.server.guard import Guard
 from service.server.heads import FixedHeaders, Head, finished
+from service.server.reception import BodySource, Reception
 from service.server.refusals import Refusal
 
 __all__ = ["PIECE", "ASGIApp", "Exchange", "ServerConnection"]
@@ -23,11 +25,8 @@ ASGIApp = Callable[
 
 _CLOSE = b"connection: close"
 _UPGRADE = b"connection: upgrade"
-_CHUNKED = b"transfer-encoding: chunked"
 _SWITCHING = 101
-_NO_CONTENT = 204
-_NOT_MODIFIED = 304
-_ODD = frozenset({*range(100, 200), _NO_CONTENT, _NOT_MODIFIED})
+_ODD = frozenset({*range(100, 200), NO_CONTENT, NOT_MODIFIED})
 """Statuses whose answers are framed in their own way."""
 
 PIECE = 262_144
@@ -39,7 +38,7 @@ _JOINED = 65_536
 _FAILED = Refusal(500, "failed", "The service failed.")
 
 
-class ServerConnection(Protocol):
+class ServerConnection(BodySource, Protocol):
     """What an exchange needs of its connection."""
 
     guard: Guard
@@ -55,12 +54,6 @@ class ServerConnection(Protocol):
     def refuse(self, refusal: Refusal, exchange: "Exchange | None" = None) -> None:
         """Answer *refusal* in place of the application's answer, and close."""
 
-    def proceed(self) -> None:
-        """Tell the client to send its body."""
-
-    def resume_reading(self) -> None:
-        """Read on, since the application wants more."""
-
     def abort(self) -> None:
         """Cut the connection."""
 
@@ -71,7 +64,7 @@ class ServerConnection(Protocol):
         """Wait until the client has taken what is on its way."""
 
 
-class Exchange:
+class Exchange(Reception):
     """
     One request and its answer; called, it is the ASGI `send` of its request.
 
@@ -82,10 +75,6 @@ class Exchange:
         waits_for_continue: Whether the client waits for 100 before it sends the body.
 
     Attributes:
-        more_body: Whether more of the body is to come.
-        answered: Whether the whole answer was written.
-        begun: Whether its head was written.
-        gone: Whether nobody waits for the answer any more.
         task: The application's task.
 
     Concurrency:
@@ -93,25 +82,15 @@ class Exchange:
     """
 
     __slots__ = (
-        "_body",
-        "_chunked",
-        "_connection",
-        "_ended",
-        "_event",
+        "_framing",
         "_head",
-        "_left",
-        "_more",
-        "_mute",
         "_status",
-        "answered",
-        "begun",
-        "gone",
         "keep_alive",
-        "more_body",
         "scope",
         "task",
-        "waits_for_continue",
     )
+
+    _connection: ServerConnection
 
     def __init__(
         self,
@@ -121,24 +100,13 @@ class Exchange:
         keep_alive: bool,
         waits_for_continue: bool,
     ) -> None:
+        super().__init__(connection, waits_for_continue=waits_for_continue)
         self.scope = scope
         self.keep_alive = keep_alive
-        self.waits_for_continue = waits_for_continue
-        self.more_body = True
-        self.answered = False
-        self.begun = False
-        self.gone = False
         self.task: asyncio.Task[None] | None = None
-        self._connection = connection
-        self._body = b""
-        self._more: list[bytes] = []
-        self._ended = False
-        self._event: asyncio.Event | None = None
         self._head: Head | None = None
         self._status = 0
-        self._left: int | None = None
-        self._chunked = False
-        self._mute = False
+        self._framing: Framing | None = None
 
     async def __call__(self, message: Any) -> None:
         """
@@ -172,7 +140,7 @@ class Exchange:
         try:
             await app(self.scope, self.receive, self)
         except asyncio.CancelledError:
-            if not self.answered:
+            if not self.answered and not self.gone:  # one that was refused is told so
                 connection.abort()
             raise
         except Exception as error:  # noqa: BLE001 - an application may raise anything
@@ -184,69 +152,9 @@ class Exchange:
         if not self.answered and not self.gone:
             self._give_up()
 
-    # -- reading -----------------------------------------------------------------
-
-    async def receive(self) -> dict[str, Any]:
-        """Return the next piece of the body, or that the client is gone (ASGI)."""
-        if self.waits_for_continue and not self.begun and not self.gone:
-            self.waits_for_continue = False
-            self._connection.proceed()
-        while self._waits():
-            self._connection.resume_reading()
-            await self._changed()
-        if self.gone or self.answered:
-            return {"type": "http.disconnect"}
-        body, self._body = self._body, b""
-        if self._more:
-            # joined once: piece by piece a large body would be copied many times
-            body, self._more = b"".join((body, *self._more)), []
-        self._ended = not self.more_body
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
-
-    def _waits(self) -> bool:
-        if self.gone or self.answered:
-            return False
-        return self._ended or (self.more_body and not self._body)
-
-    def feed(self, data: bytes) -> int:
-        """Take a piece of the body; return the bytes that wait to be received."""
-        if self.answered:
-            self._body, self._more = b"", []  # nobody will ask for it
-            return 0
-        if self._body:
-            self._more.append(data)
-        else:
-            self._body = data
-        self.wake()
-        return len(self._body) + sum(map(len, self._more))
-
-    def body_ended(self) -> None:
-        """Note that the body is whole."""
-        self.more_body = False
-        if self._event is not None:
-            self._event.set()
-
-    def leave(self) -> None:
-        """Note that nobody waits for the answer any more."""
-        self.gone = True
-        self.wake()
-
-    def wake(self) -> None:
-        """Let `receive` look again."""
-        if self._event is not None:
-            self._event.set()
-
     def abort(self) -> None:
         """Cut the connection without an answer, for a failure on purpose."""
         self._connection.abort()
-
-    async def _changed(self) -> None:
-        if self._event is None:
-            self._event = asyncio.Event()
-        self._event.clear()
-        await self._event.wait()
-
-    # -- writing -----------------------------------------------------------------
 
     async def _all_but_the_last_piece(self, body: bytes, *, more: bool) -> bytes:
         """
@@ -291,18 +199,8 @@ class Exchange:
             return
         if self._head is not None:
             raise RuntimeError("the answer has already begun")
-        connection = self._connection
-        self._head = head = connection.guard.heads.head(status, headers, fixed)
-        lines, _, close, block = head
-        lines.append(b"content-length: %d" % len(body))
-        if close or not self.keep_alive or connection.closes_after(self):
-            self.keep_alive = False
-            lines.append(_CLOSE)
-        data = finished(lines, block, body)
-        self.begun = True
-        connection.given += len(data)
-        connection.transport.write(data)
-        self._end()
+        self._head = head = self._connection.guard.heads.head(status, headers, fixed)
+        self._write_whole(head, body)
 
     def inform(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """
@@ -350,10 +248,12 @@ class Exchange:
             raise RuntimeError("the answer has already begun")
         connection = self._connection
         self._head = head = connection.guard.heads.head(_SWITCHING, headers)
+        if self.gone:
+            return  # the application learns it when it receives
         head.lines.append(_UPGRADE)
         data = finished(head.lines, head.block)
         self.begun, self.keep_alive = True, False
-        self.more_body, self._ended = True, False
+        self.body_goes_on()
         connection.given += len(data)
         connection.transport.write(data)
         connection.switched(self)
@@ -364,63 +264,76 @@ class Exchange:
             raise RuntimeError("a body without a head, or after its end")
         if self.gone:
             return
-        connection = self._connection
-        transport = connection.transport
         if self.begun:
-            body = self._framed(body, more=more)
-            connection.given += len(body)
-            transport.write(body)
+            self._write_more(body, more=more)
+        elif more or len(body) > _JOINED or self._is_odd(self._head, body):
+            self._write_first(self._head, body, more=more)
         else:
-            head = self._finished_head(self._head, body, more=more)
-            body = self._framed(body, more=more)
-            self.begun = True
-            connection.given += len(head) + len(body)
-            if len(body) <= _JOINED:
-                transport.write(head + body)
-            else:
-                transport.writelines((head, body))
+            self._write_whole(self._head, body)
+            return
         if not more:
             self._end()
 
-    def _finished_head(self, head: Head, body: bytes, *, more: bool) -> bytes:
-        lines, length, close, block = head
-        status = self._status
-        if length is None and not more and status >= 200:  # noqa: PLR2004 - 1xx has no body
+    def _is_odd(self, head: Head, body: bytes) -> bool:
+        """Whether a whole answer is framed by more than the length of its body."""
+        if self._status in _ODD or self.scope["method"] == "HEAD":
+            return True
+        return head.length is not None and head.length != len(body)
+
+    def _write_whole(self, head: Head, body: bytes) -> None:
+        """Write head and body at once, and end the answer."""
+        connection = self._connection
+        lines, _, close, block = head
+        lines.append(b"content-length: %d" % len(body))
+        if close or not self.keep_alive or connection.closes_after(self):
+            self.keep_alive = False
+            lines.append(_CLOSE)
+        data = finished(lines, block, body)
+        self.begun = True
+        connection.given += len(data)
+        connection.transport.write(data)
+        self._end()
+
+    def _write_first(self, head: Head, body: bytes, *, more: bool) -> None:
+        """Write the head and the first piece of the body."""
+        length, connection = head.length, self._connection
+        if length is None and not more and self._status >= 200:  # noqa: PLR2004 - 1xx has no body
             length = len(body)
-        if status == _NO_CONTENT or (status == _NOT_MODIFIED and not length):
-            self._left, self._mute = 0, True
-        elif length is not None:
-            self._left = length
-            lines.append(b"content-length: %d" % length)
-        elif self.scope["http_version"] == "1.1":
-            self._chunked = True
-            lines.append(_CHUNKED)
+        framing = self._framing = Framing(
+            self._status,
+            length,
+            method=self.scope["method"],
+            version=self.scope["http_version"],
+        )
+        start = self._finished_head(head, framing)
+        body = framing.piece(body, more=more)
+        self.begun = True
+        connection.given += len(start) + len(body)
+        if len(body) <= _JOINED:
+            connection.transport.write(start + body)
         else:
-            close = True  # the end of the connection is the end of the body
-        if self.scope["method"] == "HEAD" or status == _NOT_MODIFIED:
-            self._left, self._chunked, self._mute = 0, False, True
-        if close or self._connection.closes_after(self):
+            connection.transport.writelines((start, body))
+
+    def _write_more(self, body: bytes, *, more: bool) -> None:
+        """Write a piece of the body behind the one before."""
+        if self._framing is not None:
+            body = self._framing.piece(body, more=more)
+        self._connection.given += len(body)
+        self._connection.transport.write(body)
+
+    def _finished_head(self, head: Head, framing: Framing) -> bytes:
+        lines, _, close, block = head
+        if framing.line:
+            lines.append(framing.line)
+        if close or framing.closes or self._connection.closes_after(self):
             self.keep_alive = False
         if not self.keep_alive:
             lines.append(_CLOSE)
         return finished(lines, block)
 
-    def _framed(self, body: bytes, *, more: bool) -> bytes:
-        """Return *body* as it goes on the wire."""
-        if self._mute:
-            return b""
-        if self._chunked:
-            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            return chunk if more else chunk + b"0\r\n\r\n"
-        if self._left is not None:
-            self._left -= len(body)
-            if self._left < 0:
-                raise RuntimeError("the body is longer than announced")
-        return body
-
     def _end(self) -> None:
-        if self._left:
-            raise RuntimeError("the body is shorter than announced")
+        if self._framing is not None:
+            self._framing.check_end()
         self.answered = True
         if self._event is not None:
             self._event.set()

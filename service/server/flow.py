@@ -55,7 +55,8 @@ class FlowControlled(asyncio.Protocol):
     def resume_reading(self) -> None:
         """Read on; the time of the pause is not the client's."""
         if self._reading_paused and not self.transport.is_closing():
-            self._since += time.perf_counter() - self._reading_paused
+            now = time.perf_counter()
+            self._since += now - max(self._since, self._reading_paused)
             self._reading_paused = 0.0
             self.transport.resume_reading()
 

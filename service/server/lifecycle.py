@@ -128,7 +128,10 @@ class Lifecycle:
         try:
             await part.start()
         except Exception as error:
-            self._log.exception("part_start_failed", part=part.name)
+            # a port in use or a folder that may not be written is for who runs it to
+            # mend: its words are in start_failed, and a trace would hide them
+            if not isinstance(error, OSError | StartError):
+                self._log.exception("part_start_failed", part=part.name)
             msg = f"{part.name}: {error}"
             raise StartError(msg) from error
         self._started.append(part)
@@ -137,7 +140,10 @@ class Lifecycle:
         """Run *start*, cancelled by a stop; return why it failed, if it did."""
         starting = asyncio.ensure_future(start)
         stopped = asyncio.ensure_future(self._stop.wait())
-        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:  # a SIGINT from before the signals were taken
+            self._stop.set()
         stopped.cancel()
         starting.cancel()
         try:

@@ -10,7 +10,6 @@ many requests it cut.
 """
 
 import asyncio
-import contextlib
 import ssl
 import threading
 from collections.abc import Callable, Coroutine
@@ -20,6 +19,8 @@ from typing import Any, Protocol, TypeVar
 import uvicorn
 import uvloop
 
+from service.concurrency.cancelling import cancelled
+from service.observability.logging import get_logger
 from service.server.exchange import ASGIApp
 from service.server.guard import Guard
 from service.server.ports import Endpoint, Ports
@@ -37,6 +38,9 @@ ACCEPTS = 16
 """Connections of a plain port that are accepted in one turn of the event loop: libuv
 takes one of each socket, so there are so many of them. With one alone, new connections
 would wait for seconds while those that are open keep a loaded loop busy."""
+
+_AGAIN = 1.0
+"""Seconds until a new context is tried again that there were no files for."""
 
 _POLL = 0.02
 """Seconds between two looks at the connections while draining."""
@@ -141,9 +145,21 @@ class Server:
         self._ticking = asyncio.create_task(server.main_loop())
 
     def _renew_tls(self, context: ssl.SSLContext) -> None:
-        swap = asyncio.get_running_loop().create_task(self._listen_tls(context))
+        swap = asyncio.get_running_loop().create_task(self._swap_tls(context))
         self._swaps.add(swap)
         swap.add_done_callback(self._swaps.discard)
+
+    async def _swap_tls(self, context: ssl.SSLContext) -> None:
+        """Listen with *context* as soon as there is a file for each socket."""
+        while self._tls is not None and self._tls.context is context:
+            try:
+                await self._listen_tls(context)
+            except OSError as error:
+                reason = error.strerror or str(error)
+                get_logger("httpserver.tls").error("tls_listen_failed", reason=reason)
+                await asyncio.sleep(_AGAIN)
+            else:
+                return
 
     async def _listen_tls(self, context: ssl.SSLContext) -> None:
         """
@@ -159,19 +175,23 @@ class Server:
             HttpProtocol, config, self._uvicorn.server_state, {}, guard=self._guard
         )
         async with self._swapping:  # else one that is overtaken would go on accepting
-            old, self._tls_servers = self._tls_servers, []
-            for each in self.ports.tls:
-                server = await loop.create_server(
-                    protocol,
-                    sock=each.dup(),
-                    ssl=context,
-                    backlog=config.backlog,
-                    ssl_handshake_timeout=self._tls.handshake_timeout,
-                    ssl_shutdown_timeout=self._tls.shutdown_timeout,
-                )
-                self._tls_servers.append(server)
-            for stale in old:
-                stale.close()
+            listening = []
+            try:
+                for each in self.ports.tls:
+                    server = await loop.create_server(
+                        protocol,
+                        sock=each.dup(),
+                        ssl=context,
+                        backlog=config.backlog,
+                        ssl_handshake_timeout=self._tls.handshake_timeout,
+                        ssl_shutdown_timeout=self._tls.shutdown_timeout,
+                    )
+                    listening.append(server)
+                # those that could not all be replaced go on with what they have
+                self._tls_servers, listening = listening, self._tls_servers
+            finally:
+                for stale in listening:
+                    stale.close()
 
     def begin_drain(self) -> None:
         """Keep accepting, and close each connection after its answer."""
@@ -200,9 +220,7 @@ class Server:
         cut = await self._cut()
         if self._ticking is not None:
             self._uvicorn.should_exit = True
-            self._ticking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._ticking
+            await cancelled([self._ticking])
         return cut
 
     def _stop_listening(self) -> None:

@@ -18,16 +18,14 @@ http-request), Apache mod_reqtimeout (MinRate).
 """
 
 import asyncio
-import contextvars
-import sys
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 from typing_extensions import override
 
-from service.server.exchange import ASGIApp, Exchange
+from service.server.answering import RequestAnswerer
+from service.server.exchange import Exchange
 from service.server.guard import Guard
 from service.server.limits import ConnectionLimits
 from service.server.refusals import Refusal
@@ -39,7 +37,6 @@ from service.server.request_reader import (
     HIGH_WATER,
     IDLE,
     PIPELINED,
-    RequestReader,
 )
 from service.server.scopes import connection_scope
 
@@ -71,14 +68,8 @@ _HEADER_TIMEOUT = Refusal(
 )
 _BODY_TIMEOUT = Refusal(408, "body_timeout", "The body of the request came too slowly.")
 
-if sys.version_info >= (3, 12):
-    _begun = partial(asyncio.Task, eager_start=True)
-else:
-    _begun = asyncio.Task
-"""Makes a task that begins at once, where Python can do that."""
 
-
-class HttpProtocol(RequestReader):
+class HttpProtocol(RequestAnswerer):
     """
     One connection.
 
@@ -90,16 +81,7 @@ class HttpProtocol(RequestReader):
         guard: What the connections of the server share.
     """
 
-    __slots__ = (
-        "_active",
-        "_app",
-        "_backlog",
-        "_beginning",
-        "_closing",
-        "_context",
-        "_early",
-        "_switched",
-    )
+    __slots__ = ("_early", "_switched")
 
     def __init__(
         self,
@@ -111,14 +93,8 @@ class HttpProtocol(RequestReader):
         guard: Guard,
     ) -> None:
         loop = _loop or asyncio.get_running_loop()
-        super().__init__(loop, guard=guard, app_state=app_state)
+        super().__init__(config.loaded_app, loop=loop, guard=guard, app_state=app_state)
         guard.share(server_state.connections, server_state.tasks)
-        self._app: ASGIApp = config.loaded_app
-        self._closing = False
-        self._active: Exchange | None = None
-        self._beginning = False
-        self._context = contextvars.copy_context()
-        self._backlog = b""
         self._early = b""
         self._switched: Exchange | None = None
 
@@ -172,6 +148,7 @@ class HttpProtocol(RequestReader):
             self._feed(data[start : start + SLICE])
             if len(self._queue) > PIPELINED:
                 self._backlog = data[start + SLICE :]
+                self._pause_reading()
                 return
 
     def _feed(self, data: bytes) -> None:
@@ -236,97 +213,6 @@ class HttpProtocol(RequestReader):
         else:
             self._phase = BUSY  # nothing more is read, so nothing can be late
 
-    def _given_up(self, exchange: Exchange) -> bool:
-        """Take *exchange* from its application; cut the connection if it has begun."""
-        if exchange.begun:
-            self.abort()
-            return False
-        if exchange is self._active:
-            self._active = None
-            self._drop_queue()  # what comes behind it can't be answered before it
-        else:
-            self._queue.remove(exchange)
-        exchange.leave()
-        return True
-
-    def _drop_queue(self) -> None:
-        """Forget what has come and will not be answered."""
-        for each in self._queue:
-            each.leave()
-        self._queue.clear()
-        self._backlog = b""
-
-    # -- answering ---------------------------------------------------------------
-
-    def _begin_next(self, *, waited: bool = False) -> None:
-        """
-        Let the application answer the next request, and those after it.
-
-        An application that awaits nothing may be through before its task is made
-        (Python 3.12): what follows is begun by this loop, not from within.
-        """
-        if self._beginning:
-            return
-        self._beginning = True
-        try:
-            while self._queue and self._active is None and self._writable is None:
-                if waited:
-                    # for its own connection, not for the service
-                    self._queue[0].scope["httpserver.received"] = self._received()
-                self._begin(self._queue.popleft())
-                waited = True
-        finally:
-            self._beginning = False
-
-    def _begin(self, exchange: Exchange) -> None:
-        self._active = exchange
-        if self.guard.drain.active:
-            self.guard.observer.drained()
-        # not that of the request before, which may have begun this one
-        running = exchange.run(self._app)
-        context = self._context.copy()
-        # a number in the name would be formatted for each
-        task = _begun(running, loop=self._loop, context=context, name="request")
-        if not task.done():
-            exchange.task = task
-            self.guard.tasks.add(task)
-
-    @override
-    def finished(self, exchange: Exchange) -> None:
-        """Go on after the answer of *exchange*."""
-        self._active = None
-        if not exchange.keep_alive:
-            self._drop_queue()
-            self._end()
-        elif exchange is not self._incoming:
-            self._go_on()
-        else:
-            self.resume_reading()  # what is left of the body is thrown away
-
-    @override
-    def _go_on(self) -> None:
-        """Take the next request, once the client has taken the answers so far."""
-        if self._active is not None or self._writable is not None:
-            return
-        if self._queue:
-            self._begin_next(waited=True)
-        elif self._backlog:
-            data, self._backlog = self._backlog, b""
-            self.data_received(data)
-        elif self._closing:
-            self._end()
-        else:
-            if self._reading_paused:
-                self.resume_reading()
-            if self._phase == BUSY:
-                self._phase, self._since = IDLE, time.perf_counter()
-
-    @override
-    def proceed(self) -> None:
-        """Tell the client to send its body: its time begins now."""
-        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._since = time.perf_counter()
-
     @override
     def switched(self, exchange: Exchange) -> None:
         """Give whatever comes from now on to *exchange*, as it comes."""
@@ -337,19 +223,6 @@ class HttpProtocol(RequestReader):
             exchange.feed(early)
 
     @override
-    def closes_after(self, exchange: Exchange) -> bool:
-        """Whether the connection ends with the answer of *exchange*."""
-        if self.guard.drain.active or (self._closing and not self._queue):
-            return True
-        return exchange.more_body and self._rest_is_large(exchange)
-
-    def _rest_is_large(self, exchange: Exchange) -> bool:
-        """Whether the rest of a body that nobody wants is not worth reading."""
-        length = self._watched.get(b"content-length")
-        if exchange.waits_for_continue or length is None:
-            return True
-        return int(length) - self._body_bytes > HIGH_WATER
-
     def _end(self) -> None:
         """Close, in such a way that the client can read its last answer."""
         if self._incoming is not None or self._deaf:

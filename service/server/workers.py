@@ -212,6 +212,8 @@ class WorkerPool:
         """Run worker *number*, and its successors, until the stop."""
         while not self._stopping:
             process = await self._spawned(number, ready)
+            if process is None:
+                return
             if self._stopping:  # since; it has not heard of it
                 self._kill([process.pid], signal.SIGTERM)
             code = await process.wait()
@@ -228,15 +230,19 @@ class WorkerPool:
 
     async def _spawned(
         self, number: int, ready: asyncio.Event
-    ) -> asyncio.subprocess.Process:
-        """Return a new process, as soon as the machine has room for one."""
-        while True:
+    ) -> asyncio.subprocess.Process | None:
+        """
+        Return a new process, as soon as the machine has room for one; None when the
+        stop comes first.
+        """
+        while not self._stopping:
             try:
                 return await self._spawn(number, ready)
             except OSError as error:
                 reason = error.strerror or str(error)
                 self._log.error("worker_not_started", worker=number, reason=reason)
                 await asyncio.sleep(RESTART_DELAY)
+        return None
 
     async def _spawn(
         self, number: int, ready: asyncio.Event
@@ -244,17 +250,22 @@ class WorkerPool:
         status_read, status_write = os.pipe()
         inherited = self._inherited(status_write)
         told = {WORKER_VARIABLE: json.dumps(asdict(inherited))}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "service",
-            *sys.argv[1:],
-            env={**os.environ, **self._environment, **told},
-            pass_fds=inherited.files,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # a terminal's Ctrl-C is the parent's to pass on
-        )
-        os.close(status_write)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "service",
+                *sys.argv[1:],
+                env={**os.environ, **self._environment, **told},
+                pass_fds=inherited.files,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # the parent passes a terminal's Ctrl-C on
+            )
+        except BaseException:
+            os.close(status_read)
+            raise
+        finally:
+            os.close(status_write)
         self._running[process.pid] = process
         self._log.info("worker_started", worker=number, pid=process.pid)
         self._watch_status(status_read, process.pid, ready)

@@ -20,7 +20,11 @@ Percentage = Annotated[float, Field(ge=0, le=100)]
 class CatalogueSettings(Section):
     """`/products` and `/articles`: a sample of a typed REST API, in memory."""
 
-    enabled: bool = Field(True, description="Serve `/products` and `/articles`.")
+    enabled: bool = Field(
+        True,
+        description="Serve `/products` and `/articles`: a sample, in the memory of "
+        "each process.",
+    )
     max_entries: int = live(
         1000,
         "Most products, and most articles, that are kept; 409 above them.",

@@ -56,6 +56,8 @@ class Pages:
         return [
             Route(path="/docs", handler=self.docs),
             Route(path="/assets/{name}", handler=self.asset),
+            # what browsers ask for beside an answer that is no page
+            Route(path="/favicon.ico", handler=self.favicon),
         ]
 
     async def front(self, ctx: RequestContext) -> Response:
@@ -69,6 +71,10 @@ class Pages:
     async def docs(self, ctx: RequestContext) -> Response:
         """Answer the page that shows `/openapi.json`."""
         return _answer(ctx, self._assets["docs.html"])
+
+    async def favicon(self, ctx: RequestContext) -> Response:
+        """Answer the icon."""
+        return _answer(ctx, self._assets["favicon.svg"])
 
     async def asset(self, ctx: RequestContext) -> Response:
         """

@@ -1,18 +1,11 @@
 // The picture of a tree of calls: a row for each, its place in the tree on the left, its
 // time on the right; on narrow screens one above the other.
 
-const SVG = "http://www.w3.org/2000/svg";
+import { element } from "./drawing.js";
+
 const STEPS = [1, 2, 2.5, 5, 10];   // what a step of the axis may be, times a power of ten
 const TIME = 64;      // room for the duration at the right
 const AXIS = 22;      // height of the axis
-
-function element(parent, name, attributes, text) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (text !== undefined) made.textContent = text;
-  parent.append(made);
-  return made;
-}
 
 /** Shortens a text until it is no wider than `most`; the whole is told on hover. */
 function fit(node, most) {

@@ -2,21 +2,13 @@
 // and lines at p50, p90 and p99. Areas are shares, so that the two can be compared.
 
 import { rangeName } from "./histogram.js";
+import { element } from "./drawing.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const TOP = 58;      // room for the three rows of labels
 const BOTTOM = 26;   // room for the axis
 const MARKS = ["p50", "p90", "p99"];
 const TOPS = [1, 2, 5, 10, 15, 20, 30, 40, 50, 75, 100];   // percents that the axis may end at
 const STEPS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60];   // seconds between two labels
-
-function element(parent, name, attributes, text) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (text !== undefined) made.textContent = text;
-  parent.append(made);
-  return made;
-}
 
 function place(node, attributes) {
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -98,6 +99,19 @@ def test_error_reaches_every_waiter():
             future.result()
 
 
+def test_error_keeps_nothing_of_those_it_reached():
+    """Else it would hold on to all that they had, one after the other."""
+    future, error = Future(), RuntimeError("for all")
+    future.set_error(error)
+
+    def wait():
+        with pytest.raises(RuntimeError):
+            future.result()
+        return len([*traceback.walk_tb(error.__traceback__)])
+
+    assert len({wait() for _ in range(3)}) == 1
+
+
 def test_value_that_does_not_come_is_a_time_out():
     """A thread need not wait for ever."""
     with pytest.raises(TimeoutError):
@@ -131,6 +145,28 @@ async def test_failure_of_the_work_reaches_waiters_and_scope():
             future = Future.of(work(), tasks=tasks)
     with pytest.raises(ValueError, match="broken"):
         await future
+
+
+async def test_work_that_never_begins_leaves_no_waiter_behind():
+    """A scope that fails at once cancels its tasks before their first step."""
+
+    async def work():
+        return 1
+
+    futures = []
+
+    async def scope():
+        async with task_scope() as tasks:
+            futures.append(Future.of(work(), tasks=tasks))
+            futures.append(Future.of(asyncio.Future(), tasks=tasks))
+            raise ValueError("at once")
+
+    with pytest.raises(ValueError, match="at once"):
+        await scope()
+
+    for future in futures:
+        with pytest.raises(asyncio.CancelledError):
+            future.result(timeout=5)
 
 
 async def test_work_in_a_thread_becomes_a_future():

@@ -84,6 +84,21 @@ async def test_error_of_the_work_reaches_who_waits_for_it():
         assert await other == 1
 
 
+async def test_work_that_can_not_be_called_is_an_error_of_its_own():
+    """Its worker goes on with the next piece."""
+
+    async def work(n):
+        return n
+
+    async with asyncio.timeout(60), WorkerPool(1) as pool:
+        wrong = await pool.submit(work)
+        right = await pool.submit(work, 1)
+
+        with pytest.raises(TypeError, match="argument"):
+            await wrong
+        assert await right == 1
+
+
 async def test_error_of_the_block_cancels_what_has_not_ended():
     """Neither running nor waiting work outlives it."""
     busy = Busy()

@@ -1,7 +1,5 @@
 """Schema, example and documentation are those of the settings tree."""
 
-from pathlib import Path
-
 import jsonschema
 import pytest
 import yaml
@@ -50,9 +48,15 @@ def test_example_holds_every_setting_at_its_default():
     assert all(origin.startswith(str(EXAMPLE)) for origin in loaded.origins.values())
 
 
-def test_documentation_is_up_to_date():
+@pytest.fixture(scope="module")
+def rendered():
+    """What the documentation is written from; it takes a while."""
+    return settings_docs.render()
+
+
+def test_documentation_is_up_to_date(rendered):
     """`python -m tools.settings_docs` would change nothing."""
-    for path, text in settings_docs.render().items():
+    for path, text in rendered.items():
         assert path.read_text() == text, f"{path.name} is old"
 
 
@@ -63,13 +67,17 @@ def test_documentation_names_every_setting():
     assert [key for key in leaves() if f"| `{key}` |" not in page] == []
 
 
-def test_documentation_script_writes_what_is_old(tmp_path, monkeypatch, capsys):
+def test_documentation_script_writes_what_is_old(
+    rendered, tmp_path, monkeypatch, capsys
+):
     """It tells an old file by its exit code, writes it, and is then content."""
     (tmp_path / "examples").mkdir()
     page = (settings_docs.DOCS / "settings.md").read_text()
     (tmp_path / "settings.md").write_text(page.replace("`log.level`", "`log.old`"))
-    render = settings_docs.render
-    monkeypatch.setattr(settings_docs, "render", lambda: render(Path(tmp_path)))
+    here = {
+        tmp_path / k.relative_to(settings_docs.DOCS): v for k, v in rendered.items()
+    }
+    monkeypatch.setattr(settings_docs, "render", lambda: here)
     codes = [settings_docs.main(["--check"]), settings_docs.main([])]
     codes.append(settings_docs.main(["--check"]))
 

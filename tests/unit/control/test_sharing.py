@@ -1,7 +1,5 @@
 """The parent's file: workers follow it, and a new one has it at once."""
 
-import asyncio
-
 import pytest
 from structlog.testing import capture_logs
 
@@ -10,6 +8,7 @@ from service.control.board import Switchboard
 from service.control.sharing import Follower, StateFile
 from service.control.state import ControlState, Fault, LevelOverride, ReadinessOff
 from service.settings import Settings
+from tests.support.waiting import fulfilled
 
 STATE = ControlState(
     readiness=ReadinessOff(reason="drill"),
@@ -140,15 +139,9 @@ async def test_watch_goes_on_after_a_file_that_is_no_state(tmp_path):
     with capture_logs() as logs:
         await part.start()
         (tmp_path / "control.json").write_text("{")
-        await until(lambda: logs)
+        await fulfilled(lambda: logs)
         StateFile(tmp_path).write(STATE)
-        await until(lambda: board.state == STATE)
+        await fulfilled(lambda: board.state == STATE)
         await part.stop()
 
     assert [line["event"] for line in logs] == ["control_state_unreadable"]
-
-
-async def until(condition):
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)

@@ -135,7 +135,7 @@ async def test_too_many_logins_at_a_time_are_refused():
     class Slow:
         def verify(self, _hashed, _password):
             entered.set()
-            go.wait(10)
+            go.wait(30)
             raise VerifyMismatchError
 
     passwords = Passwords(threads=1, queue=1, hasher=Slow())
@@ -159,7 +159,7 @@ async def test_client_that_leaves_does_not_free_a_busy_thread():
     class Slow:
         def verify(self, _hashed, _password):
             entered.set()
-            go.wait(10)
+            go.wait(30)
             left.set()
             return True
 

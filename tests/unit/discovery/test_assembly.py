@@ -15,8 +15,9 @@ from service.discovery.model import UnknownService
 from service.observability.discovery_metrics import DiscoveryMetrics
 from service.settings import Settings
 from service.settings.discovery import DiscoverySettings
-from tests.support.discovery import endpoints, until
+from tests.support.discovery import endpoints
 from tests.support.log import logged
+from tests.support.waiting import fulfilled
 
 STORE = {"store": "redis://127.0.0.1:9/0"}
 STATIC = {"source": "static", "endpoints": ["10.0.0.1:80", "10.0.0.2:80"]}
@@ -112,7 +113,7 @@ async def test_health_checks_are_told_and_measured():
     shop = {"source": "static", "endpoints": [up, "127.0.0.1:9"], "check": check}
     with logged() as log:
         async with server, Assembly(services={"shop": shop}) as known:
-            await until(
+            await fulfilled(
                 lambda: known.metric("endpoints", service="shop", state="unready") == 1
             )
             picked = {str(known.discovery.balancer.pick("shop")) for _ in range(20)}
@@ -128,7 +129,7 @@ async def test_outage_is_told_once(tmp_path):
             services={"shop": {"source": "leases"}},
             leases={**STORE, "interval": 0.02},
         ) as known:
-            await until(lambda: known.metric("errors_total", service="shop") > 2)
+            await fulfilled(lambda: known.metric("errors_total", service="shop") > 2)
             seen = known.discovery.view()["services"]["shop"]
 
     lost = [e for e in log.lines if e["event"] == "discovery_source_lost"]

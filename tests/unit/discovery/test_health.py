@@ -10,7 +10,8 @@ from hypothesis.strategies import booleans, integers, lists
 from service.discovery.health import CheckedRegistry, HealthCheck, connects
 from service.discovery.health_http import answers
 from service.discovery.model import Endpoint
-from tests.support.discovery import FakeRegistry, endpoints, until
+from tests.support.discovery import FakeRegistry, endpoints
+from tests.support.waiting import fulfilled
 
 FAST = {"interval": 0.01, "timeout": 0.5}
 
@@ -67,11 +68,11 @@ async def test_ill_endpoint_is_not_ready_until_it_is_well_again(checked, wellnes
     registry = await checked(endpoints(2))
     first = registry.endpoints("shop")[0]
     wellness.ill = {first}
-    await until(lambda: ready(registry) == [False, True])
+    await fulfilled(lambda: ready(registry) == [False, True])
     fallen = registry.endpoints("shop")
     same = registry.endpoints("shop") is fallen
     wellness.ill = set()
-    await until(lambda: ready(registry) == [True, True])
+    await fulfilled(lambda: ready(registry) == [True, True])
 
     assert same
     assert fallen[0].serving is False
@@ -104,7 +105,7 @@ async def test_probe_that_hangs_is_a_failure(checked, wellness):
 
     wellness.probe = hang
     registry = await checked(endpoints(1), timeout=0.01)
-    await until(lambda: ready(registry) == [False])
+    await fulfilled(lambda: ready(registry) == [False])
 
 
 async def test_service_that_comes_later_is_checked_then(checked, wellness):
@@ -112,7 +113,7 @@ async def test_service_that_comes_later_is_checked_then(checked, wellness):
     registry = await checked(endpoints(1))
     wellness.ill = set(endpoints(1))
     registry.inner.services["later"] = endpoints(1)
-    await until(lambda: registry.endpoints("later")[0].ready is False)
+    await fulfilled(lambda: registry.endpoints("later")[0].ready is False)
 
 
 async def test_registry_within_is_started_and_stopped(checked):
@@ -140,7 +141,7 @@ async def test_thousand_endpoints_are_checked_a_few_at_a_time(checked, wellness)
 
     wellness.probe = probe
     await checked(known)
-    await until(lambda: wellness.asked >= 1000)
+    await fulfilled(lambda: wellness.asked >= 1000)
 
     assert most <= 50
 
@@ -180,11 +181,14 @@ async def serve(status):
     """Serve one status on a free port."""
 
     async def answer(reader, writer):
-        with contextlib.suppress(asyncio.IncompleteReadError):  # nobody asked after all
-            await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 %d X\r\ncontent-length: 0\r\n\r\n" % status)
-        await writer.drain()
-        writer.close()
+        try:
+            # nobody may ask after all
+            with contextlib.suppress(asyncio.IncompleteReadError):
+                await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 %d X\r\ncontent-length: 0\r\n\r\n" % status)
+            await writer.drain()
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     return server, Endpoint("127.0.0.1", server.sockets[0].getsockname()[1])

@@ -7,7 +7,8 @@ import pytest
 from service.discovery.addresses import BadEndpoint, endpoint_of, split_address
 from service.discovery.model import Endpoint, UnknownService
 from service.discovery.static import BadFile, StaticRegistry, read_services
-from tests.support.discovery import Heard, endpoints, until
+from tests.support.discovery import Heard, endpoints
+from tests.support.waiting import fulfilled
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ async def test_file_that_changes_is_followed(tmp_path):
     try:
         before = [registry.endpoints(each) for each in ("shop", "bank", "fixed")]
         file.write_text("post: ['10.0.0.1:80', '10.0.0.2:80']\nfixed: []\n")
-        await until(lambda: "post" in registry.known.services)
+        await fulfilled(lambda: "post" in registry.known.services)
         await registry.check()
     finally:
         await registry.stop()
@@ -146,10 +147,10 @@ async def test_broken_file_keeps_the_old(tmp_path, broken):
             file.unlink()
         else:
             file.write_text(broken)
-        await until(lambda: registry.known.failing("shop"))
+        await fulfilled(lambda: registry.known.failing("shop"))
         during = registry.endpoints("shop")
         file.write_text("shop: ['10.0.0.1:80']\n")
-        await until(lambda: not registry.known.failing("shop"))
+        await fulfilled(lambda: not registry.known.failing("shop"))
     finally:
         await registry.stop()
 
@@ -169,7 +170,7 @@ async def test_file_that_is_not_there_yet_is_waited_for(tmp_path):
             await registry.check()
         file.parent.mkdir()
         file.write_text("shop: ['10.0.0.1:80']\n")
-        await until(lambda: registry.endpoints("shop"))
+        await fulfilled(lambda: registry.endpoints("shop"))
         await registry.check()
     finally:
         await registry.stop()

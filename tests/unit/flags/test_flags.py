@@ -150,8 +150,8 @@ def test_percentage_is_of_all_and_stable():
     """About so many get it, the same ones each time, more of them with more percent."""
     people = [f"request-{n}" for n in range(2000)]
     twice = [
-        {who for who in people if flags(rule).boolean("page", context(who), default=0)}
-        for rule in (FlagRule(percentage=10), FlagRule(percentage=10))
+        {who for who in people if each.boolean("page", context(who), default=False)}
+        for each in (flags(FlagRule(percentage=10)), flags(FlagRule(percentage=10)))
     ]
     more = flags(FlagRule(percentage=40))
     forty = {who for who in people if more.boolean("page", context(who), default=False)}

@@ -24,7 +24,7 @@ def value(metrics: Metrics, suffix: str, **labels: str) -> float:
 
 
 async def samples(metrics: Metrics, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while value(metrics, "_count") < count:
             await asyncio.sleep(0.001)
 

@@ -46,7 +46,7 @@ async def test_metrics_are_pushed_at_the_interval(collector, results):
     """One push follows another."""
     push = part(collector, results, interval=0.001)
     await push.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(collector.taken) < 3:
             await asyncio.sleep(0.001)
     await push.stop()

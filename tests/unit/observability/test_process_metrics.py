@@ -7,12 +7,12 @@ import pytest
 
 from service.observability.process_metrics import ProcessGroup
 
-SPIN = "import time\nwhile time.process_time() < 0.2: pass\nprint(flush=True)\ninput()"
+SPIN = "import time\nwhile time.process_time() < 1: pass\nprint(flush=True)\ninput()"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def child():
-    """A process that has used at least 0.2 s of CPU and waits."""
+    """A process that has used at least a second of CPU and waits."""
     with subprocess.Popen(
         [sys.executable, "-c", SPIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -39,7 +39,7 @@ def test_workers_are_added(child):
     alone = values(ProcessGroup(tuple))
     found = values(ProcessGroup(lambda: [child.pid]))
 
-    assert found["process_cpu_seconds"] >= alone["process_cpu_seconds"] + 0.1
+    assert found["process_cpu_seconds"] >= alone["process_cpu_seconds"] + 0.9
     memory = "process_resident_memory_bytes"
     assert found[memory] > alone[memory]
     start = "process_start_time_seconds"
@@ -51,7 +51,7 @@ def test_second_look_counts_no_cpu_twice(child):
     group = ProcessGroup(lambda: [child.pid])
     first = values(group)["process_cpu_seconds"]
 
-    assert first <= values(group)["process_cpu_seconds"] < first + 0.15
+    assert first <= values(group)["process_cpu_seconds"] < first + 0.8
 
 
 def test_cpu_of_a_worker_that_is_gone_stays_counted(child):
@@ -62,7 +62,7 @@ def test_cpu_of_a_worker_that_is_gone_stays_counted(child):
     workers.clear()
 
     assert values(group)["process_cpu_seconds"] >= before
-    assert values(group)["process_cpu_seconds"] < before + 0.2
+    assert values(group)["process_cpu_seconds"] < before + 0.8
 
 
 def test_process_id_that_nobody_has_is_left_out():

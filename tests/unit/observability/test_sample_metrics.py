@@ -47,7 +47,7 @@ async def test_it_works_until_it_is_stopped(metrics):
     """Jobs come at intervals; the stop ends them."""
     sample = SampleMetrics(metrics, interval=0.001)
     await sample.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while value(metrics, "jobs_total") < 3:
             await asyncio.sleep(0.001)
     await sample.stop()

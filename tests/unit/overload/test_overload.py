@@ -259,7 +259,7 @@ async def test_request_that_waited_too_long_is_shed_under_overload(bench):
     async with service.client(app=late) as client:
         answers = []
         while not (answers and answers[-1].status_code == 503):
-            assert time.perf_counter() < began + 20
+            assert time.perf_counter() < began + 60
             answers.append(await client.get("/hello"))
             await asyncio.sleep(0.01)
 

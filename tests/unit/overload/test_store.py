@@ -3,7 +3,7 @@
 from service.app import create_service
 from service.config import SettingsStore
 from service.overload.store import Store
-from service.resilience.throttle import KeyedThrottle
+from service.resilience.keyed_throttle import KeyedThrottle
 from service.settings import Settings, ThrottleSettings
 
 

@@ -26,7 +26,7 @@ class Peer:
             raise
 
     async def await_calls(self, count):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.calls) < count:
                 await asyncio.sleep(0.001)
 

@@ -152,6 +152,9 @@ async def test_full_bulkhead_refuses_at_once():
     callers = [
         asyncio.create_task(policy.call(Peer().ask, hang=True)) for _ in range(1000)
     ]
+    async with asyncio.timeout(60):
+        while sum(each.done() for each in callers) < 990:
+            await asyncio.sleep(0.001)
     done, pending = await asyncio.wait(callers, timeout=0.1)
     for each in pending:
         each.cancel()

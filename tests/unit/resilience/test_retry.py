@@ -134,6 +134,23 @@ async def test_budget_bounds_the_retries_of_all(sleeper):
     assert 1100 <= calls <= 1102
 
 
+async def test_error_that_cost_the_peer_nothing_takes_nothing_of_the_budget(sleeper):
+    """A peer that is away is asked for until the attempts end, whatever else fails."""
+    tries = retry(
+        sleeper,
+        budget=RetryBudget(0.0, burst=1.0),
+        is_free=lambda error: isinstance(error, ConnectionError),
+        attempts=50,
+    )
+    away = Peer(*[ConnectionError() for _ in range(49)])
+    overrun = Peer(*[TransientError() for _ in range(49)])
+    await tries.call(away.ask)
+    with pytest.raises(TransientError):
+        await tries.call(overrun.ask)
+
+    assert (away.calls, overrun.calls) == (50, 2)
+
+
 async def test_forms_try_alike(sleeper):
     """Decorators for coroutine and plain functions, and loops for both."""
     tries = retry(sleeper)

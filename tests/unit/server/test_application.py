@@ -10,6 +10,7 @@ from service.server.delivery import deliver
 from service.server.responses import StreamResponse
 from service.server.routes import Route
 from tests.support.asgi import application, client
+from tests.support.memory_connection import MemoryConnection, request
 
 
 async def hello(ctx):
@@ -103,6 +104,31 @@ async def test_stream_is_sent_piece_by_piece():
 
     async with client(stream) as http:
         assert (await http.get("/")).content == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("length", "header"),
+    [(None, ("transfer-encoding", "chunked")), (3, ("content-length", "3"))],
+    ids=["of unknown length", "of known length"],
+)
+async def test_head_of_a_stream_does_not_announce_an_empty_one(length, header):
+    """A length in the answer to HEAD is that of GET, or none (RFC 9110 §8.6)."""
+
+    async def pieces():
+        yield b"abc"
+
+    async def stream(_ctx):
+        return StreamResponse(pieces(), length=length)
+
+    connection = MemoryConnection(application(Route(path="/", handler=stream)))
+    await connection.send(request(method="HEAD") * 2)
+
+    for answer in connection.answers("HEAD", "HEAD"):
+        headers = dict(answer.headers)
+        assert header in headers.items()
+        assert len({"transfer-encoding", "content-length"} & headers.keys()) == 1
+    assert len(connection.answers("HEAD", "HEAD")) == 2
+    assert not connection.ends
 
 
 async def test_stream_that_fails_cuts_the_connection():

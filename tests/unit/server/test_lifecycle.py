@@ -126,6 +126,30 @@ async def test_part_that_listens_is_drained_with_the_main_server(fail, expected)
     ]  # fmt: skip
 
 
+async def test_stop_from_before_the_signals_are_taken_leaves_nothing_open():
+    """A SIGINT while the service is put together cancels the task that runs it."""
+    events = []
+    part = FakePart("a", events)
+    lifecycle = Lifecycle(
+        parts=[part],
+        main=FakeServer(events),
+        admin=None,
+        timing=Timing(),
+        on_phase=lambda phase: events.append(phase.value),
+    )
+
+    async def interrupted() -> int:
+        asyncio.current_task().cancel()
+        return await lifecycle.run()
+
+    code = await asyncio.to_thread(asyncio.run, interrupted())
+
+    assert code == 0
+    assert "ready" not in events
+    assert events.count("start a") == events.count("stop a")
+    assert events[-1] == "stopped"
+
+
 async def test_part_that_can_not_start_stops_those_before_it():
     """A failed start leaves nothing behind, never listens, and exits 1."""
     events = []

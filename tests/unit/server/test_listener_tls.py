@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import errno
+
+import uvloop
 
 from service.server.listener import Server
 from service.server.ports import Ports
@@ -58,20 +61,68 @@ async def running(source):
         await server.stop(grace=1)
 
 
-async def test_contexts_in_quick_succession_leave_only_the_last(tmp_path):
+def test_contexts_in_quick_succession_leave_only_the_last(tmp_path):
     """No listener of one that was overtaken goes on accepting."""
-    source = Source(tmp_path)
+    # the service's own loop: asyncio's drops what it has accepted when a listener goes
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_succession(Source(tmp_path)))
+
+
+async def _succession(source):
     async with running(source) as server:
         for _ in range(3):
             source.renew()
-        await asyncio.sleep(0.05)
         port = server.endpoints[0].port
         trust = client_context(AUTHORITY)
+        async with asyncio.timeout(60):
+            while await served_serial(port, trust) != source.issued.serial:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)  # what was overtaken would come by now
         shown = {await served_serial(port, trust) for _ in range(20)}
         listeners = len(server._tls_servers)
 
     assert listeners == 1
     assert shown == {source.issued.serial}
+
+
+class Short:
+    """A socket of a process that has no file left for one more, the first time."""
+
+    def __init__(self, sock):
+        self._sock = sock
+        self.asked = 0
+
+    def dup(self):
+        self.asked += 1
+        if self.asked == 1:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self._sock.dup()
+
+    def __getattr__(self, name):
+        return getattr(self._sock, name)
+
+
+def test_context_that_there_is_no_file_for_is_taken_up_later(tmp_path):
+    """Until then the one before is shown, and it is the server's to close."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_shortage(Source(tmp_path)))
+
+
+async def _shortage(source):
+    async with running(source) as server:
+        before, port = source.issued.serial, server.endpoints[0].port
+        trust = client_context(AUTHORITY)
+        server.ports.tls = [Short(each) for each in server.ports.tls]
+
+        source.renew()
+        await asyncio.sleep(0.05)
+        kept = await served_serial(port, trust), len(server._tls_servers)
+        async with asyncio.timeout(60):
+            while await served_serial(port, trust) != source.issued.serial:
+                await asyncio.sleep(0.02)
+
+        assert len(server._tls_servers) == 1
+    assert kept == (before, 1)
 
 
 async def test_context_after_the_stop_opens_nothing(tmp_path):

@@ -1,5 +1,7 @@
 """Bodies of requests: whole, too early, unwanted, and asked for."""
 
+import time
+
 import pytest
 
 from service.server.request_reader import HIGH_WATER
@@ -54,6 +56,22 @@ async def test_body_that_nobody_takes_pauses_reading():
     await connection.settle()
     await connection.settle()
     assert bodies(connection) == [b"/" + body]
+
+
+async def test_body_in_tiny_chunks_costs_as_much_as_its_bytes():
+    """40,000 chunks of a byte are taken in one go; the loop must not hang on them."""
+    app = App(waits=True)
+    connection = MemoryConnection(app)
+    chunked = request("/", method="POST", chunks=[b"x"] * 40_000)
+
+    began = time.process_time()
+    connection.feed(chunked)
+    taken = time.process_time() - began
+
+    assert taken < 4  # it is 0.02 s; each chunk that looks at those before it: 20 s
+    app.may.set()
+    await connection.settle()
+    assert bodies(connection) == [b"/" + b"x" * 40_000]
 
 
 # -- an application that answers early --

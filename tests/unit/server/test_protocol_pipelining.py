@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from service.server.protocol import SLICE
 from service.server.request_reader import PIPELINED
 from tests.support.memory_app import POST, App, answer, bodies, statuses
 from tests.support.memory_connection import MemoryConnection, request
@@ -55,6 +58,43 @@ async def test_thousands_of_pipelined_requests_in_one_piece_are_all_answered():
         await connection.settle()
 
     assert bodies(connection) == [b"/a"] * 3000
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["read", "not wanted"])
+@pytest.mark.parametrize("how", ["length", "chunks"])
+async def test_body_behind_many_requests_comes_whole(reads, how):
+    """What was put off while too many waited is read as soon as it is awaited."""
+    connection = MemoryConnection(App(reads=reads))
+    body = b"x" * (SLICE * 2)
+    sent = {"body": body} if how == "length" else {"chunks": [body]}
+    post = request("/b", method="POST", **sent)
+
+    await connection.send(request("/a") * (PIPELINED + 4) + post + request("/c"))
+    while connection.guard.tasks:
+        await connection.settle()
+
+    expected = [b"/b" + body * reads, b"/c"] if reads or how == "length" else [b"/b"]
+    assert bodies(connection) == [*[b"/a"] * (PIPELINED + 4), *expected]
+
+
+async def test_answer_that_waits_for_the_client_to_leave_reads_no_more_requests():
+    """A stream watches for the end of its client, who may go on to ask meanwhile."""
+
+    async def app(_scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    connection = MemoryConnection(app)
+    await connection.send(request("/a") * 1000)
+
+    await connection.send(*[request("/b") * 1000] * 20)
+
+    assert len(connection.transport.waiting) == 20
+    await connection.check(11)
+    assert not connection.ends
+    await connection.leave()
 
 
 async def test_malformed_request_behind_another_ends_the_connection_after_it():

@@ -113,3 +113,17 @@ async def test_bytes_after_a_refusal_are_thrown_away_up_to_a_limit():
 
     assert statuses(connection) == [400]
     assert not connection.transport.reading
+
+
+async def test_time_limit_behind_a_refusal_leaves_the_client_its_answer():
+    """The handler goes on until its own limit; the client may still be reading."""
+    connection = MemoryConnection(App(waits=True))
+    await connection.send(POST + b"content-length: 1000\r\n\r\n")
+    await connection.check(11)
+
+    for task in connection.guard.tasks:
+        task.cancel()
+    await connection.settle()
+
+    assert statuses(connection) == [408]
+    assert not connection.transport.aborted

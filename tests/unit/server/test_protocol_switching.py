@@ -1,5 +1,7 @@
 """A connection that stops being HTTP: what comes and goes is passed on as it is."""
 
+import asyncio
+
 from service.server.exchange import Exchange
 from tests.support.memory_connection import MemoryConnection, request
 
@@ -48,3 +50,27 @@ async def test_client_that_leaves_ends_it():
     await connection.leave()
 
     assert left == [True]
+
+
+async def test_client_that_leaves_before_the_switch_is_no_failure():
+    """A closed transport takes nothing; the application is told all the same."""
+    may, ended = asyncio.Event(), []
+
+    async def app(scope, receive, send):
+        await may.wait()
+        await echo(scope, receive, send)
+        send.write(b"", more=False)
+        ended.append(True)
+
+    def write(_data):
+        raise RuntimeError("the handler is closed")
+
+    connection = MemoryConnection(app)
+    await connection.send(ASK)
+    await connection.leave()
+    connection.transport.write = write
+    may.set()
+    await connection.settle()
+
+    assert ended == [True]
+    assert not connection.guard.tasks

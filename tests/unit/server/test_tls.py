@@ -330,9 +330,15 @@ async def test_listener_of_asyncio_serves_with_it(mount):
     """The context is one that any server takes."""
     import asyncio
 
+    closed = asyncio.Event()
+
     async def answer(_reader, writer):
         writer.write(b"hello")
         writer.close()
+        try:
+            await writer.wait_closed()
+        finally:
+            closed.set()
 
     server = await asyncio.start_server(
         answer, "127.0.0.1", 0, ssl=load(mount.settings()).context
@@ -345,6 +351,7 @@ async def test_listener_of_asyncio_serves_with_it(mount):
 
         assert await reader.read() == b"hello"
         writer.close()
+        await closed.wait()
 
 
 def test_plain_client_does_not_shake_hands(mount):

@@ -20,23 +20,29 @@ class Seen(asyncio.Protocol):
 
     def __init__(self, found):
         self.found = found
+        self.lost = asyncio.Event()
 
     def connection_made(self, transport):
         self.found.set_result((peer_name(transport), tls_extension(transport)))
         transport.close()
 
+    def connection_lost(self, _error):
+        self.lost.set()
+
 
 async def seen(context, client):
     loop = asyncio.get_running_loop()
     found = loop.create_future()
-    server = await loop.create_server(lambda: Seen(found), "127.0.0.1", 0, ssl=context)
+    asked = Seen(found)
+    server = await loop.create_server(lambda: asked, "127.0.0.1", 0, ssl=context)
     async with server:
         address = server.sockets[0].getsockname()
         reader, writer = await asyncio.open_connection(*address, ssl=client)
         async with asyncio.timeout(20):
             result = await found
             await reader.read()
-        writer.close()
+            writer.close()
+            await asked.lost.wait()
     return result
 
 
@@ -108,8 +114,10 @@ async def test_plain_connection_has_no_extension():
     """There is nothing to tell."""
     loop = asyncio.get_running_loop()
     found = loop.create_future()
-    server = await loop.create_server(lambda: Seen(found), "127.0.0.1", 0)
+    asked = Seen(found)
+    server = await loop.create_server(lambda: asked, "127.0.0.1", 0)
     async with server:
         _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         assert await found == (None, None)
         writer.close()
+        await asked.lost.wait()

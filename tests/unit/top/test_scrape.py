@@ -109,7 +109,7 @@ async def test_replica_that_hangs_is_asked_once():
     """Looks go on at their time-out, and its threads do not pile up."""
     release = threading.Event()
     replica = FakeReplica(release, told(9, 1))
-    fleet = Fleet([replica], timeout=0.01)
+    fleet = Fleet([replica], timeout=0.2)
     looks = [await fleet.look(), await fleet.look()]
     left = len(replica.answers)
     release.set()

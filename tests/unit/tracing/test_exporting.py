@@ -242,7 +242,7 @@ async def test_stop_gives_up_a_collector_that_hangs(monkeypatch):
         hanging.open.clear()
         app.part._outlet._make = lambda _settings: hanging
         await app.client.get("/")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await app.part.stop()
 
         lost = {"reason": "export_failed"}

@@ -25,6 +25,7 @@ def browser():
         ("/assets/style.css", "text/css; charset=utf-8"),
         ("/assets/page.js", "text/javascript; charset=utf-8"),
         ("/assets/favicon.svg", "image/svg+xml"),
+        ("/favicon.ico", "image/svg+xml"),
     ],
 )
 async def test_file_has_its_type_and_is_not_sent_twice(browser, path, kind):
