@@ -30,9 +30,9 @@ def source() -> dict[str, Any]:
 
 
 def values(chart: str) -> dict[str, Any]:
-    """Read our values of *chart*."""
+    """Read the values that let *chart* notify."""
     loaded: dict[str, Any] = yaml.safe_load(
-        (FOLDER / f"{chart}-values.yaml").read_text()
+        (FOLDER / f"{chart}-notifications.yaml").read_text()
     )
     return loaded
 
@@ -97,6 +97,15 @@ def test_severity_decides_who_hears_of_it(
     assert done.stdout.split() == receivers
 
 
+@pytest.mark.parametrize("chart", ["kube-prometheus-stack", "loki-stack"])
+def test_stack_without_notifications_waits_for_no_secret(chart: str) -> None:
+    """A first install comes up with nothing made beforehand."""
+    text = (FOLDER / f"{chart}-values.yaml").read_text()
+
+    assert "alertmanager-notifications" not in text
+    assert "smtp" not in text
+
+
 def test_secrets_are_read_from_files_that_are_mounted() -> None:
     """No secret is in the configuration; both stacks mount the folder it names."""
     found = re.findall(r"(\w+_file): (\S+)", SOURCE.read_text())
@@ -159,6 +168,7 @@ def test_operators_stack_renders_the_source() -> None:
     """The chart's own defaults add nothing: no receiver, rule or template."""
     rendered = render(
         FOLDER / "kube-prometheus-stack-values.yaml",
+        FOLDER / "kube-prometheus-stack-notifications.yaml",
         chart=Path(CHARTS, "kube-prometheus-stack"),
         release="kube-prometheus-stack",
     )
@@ -181,6 +191,7 @@ def test_classic_stack_renders_the_source() -> None:
     """The same, in the ConfigMap of the chart within the chart."""
     rendered = render(
         FOLDER / "loki-stack-values.yaml",
+        FOLDER / "loki-stack-notifications.yaml",
         chart=Path(CHARTS, "loki-stack"),
         release="loki",
     )
@@ -190,4 +201,13 @@ def test_classic_stack_renders_the_source() -> None:
         if one["kind"] == "ConfigMap" and "alertmanager.yml" in one.get("data", {})
     )
 
+    (server,) = (
+        one["spec"]["template"]["spec"]
+        for one in rendered
+        if one["kind"] in {"Deployment", "StatefulSet"}
+        and "alertmanager" in one["metadata"]["name"]
+    )
+    mounts = {mount["mountPath"] for mount in server["containers"][0]["volumeMounts"]}
+
     assert yaml.safe_load(text) == source()
+    assert "/etc/alertmanager/secrets/alertmanager-notifications" in mounts

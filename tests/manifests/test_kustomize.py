@@ -185,8 +185,8 @@ def test_keys_of_the_object_store_lie_beside_the_other_secrets():
 def test_log_is_written_by_one_pod_and_read_by_those_it_knows():
     """Volume, port and certificates fit each other, and the settings are taken."""
     manifests = build("k8s/tests/commitlog")
-    (deployment,) = (e["spec"] for e in manifests if e["kind"] == "Deployment")
-    pod = deployment["template"]["spec"]
+    (workload,) = (e["spec"] for e in manifests if e["kind"] == "StatefulSet")
+    pod = workload["template"]["spec"]
     volumes = {each["name"]: each for each in pod["volumes"]}
     certificates = {
         each["metadata"]["name"]: each["spec"]
@@ -196,12 +196,26 @@ def test_log_is_written_by_one_pod_and_read_by_those_it_knows():
     shown = certificates[volumes["log-tls"]["secret"]["secretName"]]
     port = {"name": "log", "containerPort": 8400}
 
-    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert (workload["replicas"], workload["serviceName"]) == (1, "httpserver")
+    assert "strategy" not in workload
     assert volumes["log"]["persistentVolumeClaim"] == {"claimName": "httpserver-log"}
     assert port in pod["containers"][0]["ports"]
     assert "server auth" in shown["usages"]
     assert "httpserver.httpserver.svc" in shown["dnsNames"]
     assert "client auth" in certificates["httpserver-log-client"]["usages"]
+
+
+def test_patches_of_the_deployment_find_the_pod_of_the_log(tmp_path):
+    """Components that patch the Deployment do so before and after the log's."""
+    folder = chart.ROOT / "k8s/components"
+    names = ("control", "commitlog", "discovery")
+    built = overlay(tmp_path, *(folder / name for name in names))
+    pod = pod_template(built)["spec"]
+    settings = {each["name"] for each in pod["containers"][0]["env"]}
+
+    assert {each["kind"] for each in built} & {"Deployment"} == set()
+    assert "HTTPSERVER_LOG_SERVICE__ENABLED" in settings
+    assert pod["automountServiceAccountToken"] is True
 
 
 def test_log_over_jetstream_takes_the_same_certificates(tmp_path):
@@ -232,6 +246,24 @@ def test_probes_differ_and_use_the_admin_port():
 
 OURS = [folder for folder in BUILDS if folder != "cert/acme"]
 """Builds of our own objects; an ACME issuer belongs to the whole cluster."""
+
+
+CLUSTER_WIDE = {"Namespace", "ClusterIssuer"}
+
+
+def astray(manifests):
+    """Objects that would go where whoever applies them happens to be."""
+    return [
+        f"{each['kind']} {each['metadata']['name']}"
+        for each in manifests
+        if each["kind"] not in CLUSTER_WIDE and "namespace" not in each["metadata"]
+    ]
+
+
+@pytest.mark.parametrize("folder", BUILDS)
+def test_objects_name_their_namespace(folder):
+    """An overlay of one's own replaces it, and none has to."""
+    assert astray(build(folder)) == []
 
 
 @pytest.mark.parametrize("folder", OURS)
@@ -285,9 +317,11 @@ def test_component_alone_is_valid_and_is_described(name, tmp_path):
     """Nobody has to take a second one for it; its README says what it needs."""
     folder = chart.ROOT / "k8s/components" / name
     built = tmp_path / "built.yaml"
-    built.write_text(yaml.safe_dump_all(overlay(tmp_path, folder)))
+    objects = overlay(tmp_path, folder)
+    built.write_text(yaml.safe_dump_all(objects))
 
     assert schema_complaints(built) == ""
+    assert astray(objects) == []
     assert (folder / "README.md").read_text().startswith(f"# {name}\n")
     assert f"components/{name}/README.md" in (chart.ROOT / "k8s/README.md").read_text()
 

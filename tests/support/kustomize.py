@@ -5,9 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tests.support.chart import ROOT, need_tool
+from tests.support.chart import ROOT, documents, need_tool
 
 __all__ = ["BUILDS", "build", "build_text", "pod_template"]
 
@@ -31,13 +29,18 @@ def build_text(folder: str) -> str:
 
 def build(folder: str) -> list[dict[str, Any]]:
     """Return the objects of *folder*."""
-    return [each for each in yaml.safe_load_all(build_text(folder)) if each]
+    return documents(build_text(folder))
 
 
 def pod_template(manifests: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the pod template of the one Deployment."""
-    (deployment,) = (each for each in manifests if each["kind"] == "Deployment")
-    template: dict[str, Any] = deployment["spec"]["template"]
+    """Return the pod template of the service, which the log makes a StatefulSet."""
+    (workload,) = (
+        each
+        for each in manifests
+        if each["kind"] in {"Deployment", "StatefulSet"}
+        and each["metadata"]["name"] == "httpserver"
+    )
+    template: dict[str, Any] = workload["spec"]["template"]
     return template
 
 

@@ -177,3 +177,28 @@ Seconds until Kubernetes kills the pod. The kubelet counts from the start of the
 {{- int $given -}}
 {{- end -}}
 {{- end -}}
+
+{{/*
+What keeps the pods: a StatefulSet where a volume holds the records of the log, so that no second pod is ever started while
+the first may still write to it; a Deployment else.
+*/}}
+{{- define "httpserver.workload" -}}
+{{- if .Values.commitLog.persistence.enabled }}StatefulSet{{ else }}Deployment{{ end -}}
+{{- end -}}
+
+{{/*
+How an upgrade replaces pods. A StatefulSet takes the old one away first; so does Recreate, where a volume holds contacts: a
+new pod could not have it before the old one lets go, and a rollout that waits for the new one would wait for ever.
+*/}}
+{{- define "httpserver.strategy" -}}
+{{- if eq (include "httpserver.workload" .) "StatefulSet" -}}
+serviceName: {{ include "httpserver.logName" . }}
+{{- else if .Values.phonebook.persistence.enabled -}}
+strategy:
+  type: Recreate
+{{- else -}}
+strategy:
+  type: RollingUpdate
+  rollingUpdate: {{- toYaml .Values.strategy | nindent 4 }}
+{{- end -}}
+{{- end -}}

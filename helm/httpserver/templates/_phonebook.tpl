@@ -18,19 +18,6 @@ resources:
 {{- end -}}
 
 {{/*
-Recreate where a volume holds contacts or records: a new pod could not have it before the old one lets go, and a rollout that
-waits for the new one would wait for ever.
-*/}}
-{{- define "httpserver.strategy" -}}
-{{- if or .Values.phonebook.persistence.enabled .Values.commitLog.persistence.enabled -}}
-type: Recreate
-{{- else -}}
-type: RollingUpdate
-rollingUpdate: {{- toYaml .Values.strategy | nindent 2 }}
-{{- end -}}
-{{- end -}}
-
-{{/*
 The folder of the secret settings: one Secret, or two in one folder where PostgreSQL's URL comes from a Secret of its
 own. The kubelet swaps it when either changes, and the service watches.
 */}}

@@ -5,6 +5,7 @@ changes each value and looks for the old word.
 */}}
 {{- define "httpserver.ruleText" -}}
 {{- $rule := .root.Values.prometheusRule -}}
+{{- $runbook := ternary (printf "runbook_url: %s/" (trimSuffix "/" $rule.runbookUrl)) "runbook: docs/runbooks/" (ne $rule.runbookUrl "") -}}
 {{- $bound := toString $rule.slo.latencyBound -}}
 {{- $job := include "httpserver.selectorLabels" .root | fromYaml | dig "app.kubernetes.io/name" "" -}}
 {{- .text
@@ -17,7 +18,7 @@ changes each value and looks for the old word.
   | replace "/livez|/healthz|/readyz|/startupz|/latency" $rule.slo.ignoredRoutes
   | replace "/delay/.*" $rule.slo.slowRoutes
   | replace "httpserver-(tls|ca)" (printf "%s|%s" (include "httpserver.certificateSecretName" .root) (include "httpserver.caName" .root))
-  | replace "https://git.example.com/httpserver/docs/runbooks" (trimSuffix "/" $rule.runbookUrl)
+  | replace "runbook: docs/runbooks/" $runbook
 -}}
 {{- end -}}
 

@@ -81,6 +81,10 @@
 {{- end -}}
 {{- end -}}
 {{- include "httpserver.validatePhonebook" . -}}
+{{- include "httpserver.validateFiles" . -}}
+{{- if and (dig "sms" "enabled" false .Values.config) (or .Values.autoscaling.enabled (gt (int .Values.replicas) 1)) -}}
+{{- fail "config.sms.enabled needs replicas: 1 and no autoscaling: each pod would send a message that another has sent" -}}
+{{- end -}}
 {{- include "httpserver.validateLog" . -}}
 {{- if and (eq (toString .Values.strategy.maxSurge) "0") (eq (toString .Values.strategy.maxUnavailable) "0") -}}
 {{- fail "strategy.maxSurge and strategy.maxUnavailable must not both be 0: no pod could ever be replaced" -}}
