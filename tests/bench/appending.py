@@ -3,15 +3,18 @@
 import asyncio
 import os
 import time
+from collections.abc import Awaitable, Callable, Sequence
 
-from service.commitlog import CommitLog, Record
+from service.commitlog import Record
 from tests.bench.tables import seconds
 
-__all__ = ["append_for", "figures"]
+__all__ = ["append_for"]
+
+Append = Callable[[Sequence[Record]], Awaitable[object]]
 
 
 async def append_for(
-    log: CommitLog, *, size: int, producers: int
+    append: Append, *, size: int, producers: int
 ) -> tuple[list[float], float]:
     """
     Append records of *size* bytes for some seconds.
@@ -21,22 +24,15 @@ async def append_for(
     """
     waits: list[float] = []
     begin = time.perf_counter()
-    end = begin + seconds(3)
+    end = begin + seconds(2)
 
     async def produce() -> None:
         record = Record(os.urandom(size))
         now = time.perf_counter()
         while now < end:
-            await log.append([record])
+            await append([record])
             now, before = time.perf_counter(), now
             waits.append(now - before)
 
     await asyncio.gather(*(produce() for _ in range(producers)))
     return waits, time.perf_counter() - begin
-
-
-def figures(waits: list[float], took: float) -> list[str]:
-    """Return records per second, median and p99 in milliseconds."""
-    waits.sort()
-    p50, p99 = waits[len(waits) // 2], waits[len(waits) * 99 // 100]
-    return [f"{len(waits) / took:,.0f}", f"{p50 * 1e3:.2f}", f"{p99 * 1e3:.2f}"]

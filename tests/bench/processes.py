@@ -15,28 +15,22 @@ from pathlib import Path
 
 from tests.bench.contestants import Contestant
 
-__all__ = ["Running", "open_files", "running"]
+__all__ = ["Running", "Watched", "open_files", "running"]
 
 START_LIMIT = 20.0
 """Seconds until a server that does not answer is given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
+class Watched:
     """
-    A server that answers.
+    A process, and what it takes.
 
     Attributes:
-        pid: Its process.
-        port: Its main port.
-        probe_port: Where its probe path is.
-        started_in: Seconds from the start of the process to the first 200.
+        pid: Its number.
     """
 
     pid: int
-    port: int
-    probe_port: int
-    started_in: float
 
     def cpu(self) -> float:
         """CPU seconds so far, of the process and all below it."""
@@ -70,6 +64,22 @@ class Running:
                 with open(task / "children") as file:
                     tree += [int(child) for child in file.read().split()]
         return tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running(Watched):
+    """
+    A server that answers.
+
+    Attributes:
+        port: Its main port.
+        probe_port: Where its probe path is.
+        started_in: Seconds from the start of the process to the first 200.
+    """
+
+    port: int
+    probe_port: int
+    started_in: float
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tests.bench.contestants import Contestant
 
-__all__ = ["print_ratios", "print_table", "rounds", "seconds", "three"]
+__all__ = ["print_ratios", "print_table", "repeated", "rounds", "seconds", "three"]
 
 R = TypeVar("R")
 
@@ -15,6 +15,11 @@ R = TypeVar("R")
 def seconds(default: int) -> int:
     """Return how long a load lasts: BENCH_SECONDS, or *default*."""
     return int(os.environ.get("BENCH_SECONDS", default))
+
+
+def repeated(default: int = 3) -> range:
+    """Return the rounds of a measurement: BENCH_ROUNDS, or *default*."""
+    return range(int(os.environ.get("BENCH_ROUNDS", default)))
 
 
 def rounds(
@@ -25,7 +30,7 @@ def rounds(
 ) -> dict[Contestant, list[R]]:
     """Measure one after the other, BENCH_ROUNDS times over: a slow minute hits all."""
     results: dict[Contestant, list[R]] = {each: [] for each in contestants}
-    for _ in range(int(os.environ.get("BENCH_ROUNDS", default))):
+    for _ in repeated(default):
         for each in contestants:
             results[each].append(measure(each))
     return results
