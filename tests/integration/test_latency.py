@@ -8,7 +8,7 @@ from tests.support.process import serving
 def test_looks_of_pages_do_not_fill_the_access_log():
     """An answer has no line; a refusal, which somebody may look for, has one."""
     with serving(flags__random_delay="false") as service:
-        with httpx2.Client(base_url=service.url, timeout=10) as client:
+        with httpx2.Client(base_url=service.url, timeout=60) as client:
             told = client.get("/latency")
             wrong = client.post("/latency")
             client.get("/hello")
@@ -24,9 +24,9 @@ def test_looks_of_pages_do_not_fill_the_access_log():
 
 def test_throttle_counts_looks_as_any_other_request():
     """Who asks too often is told when to come back."""
-    limits = {"throttle__enabled": "true", "throttle__rate": 1, "throttle__burst": 3}
+    limits = {"throttle__enabled": "true", "throttle__rate": 0.1, "throttle__burst": 3}
     with serving(**limits) as service:
-        with httpx2.Client(base_url=service.url, timeout=10) as client:
+        with httpx2.Client(base_url=service.url, timeout=60) as client:
             answers = [client.get("/latency") for _ in range(6)]
 
     refused = [each for each in answers if each.status_code == 429]

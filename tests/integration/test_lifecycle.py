@@ -1,21 +1,31 @@
 """Start and stop of the real process: nothing is lost, and the exit code tells."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import time
+from datetime import UTC, datetime
 
 import httpx2
 import pytest
 
-from tests.support.process import ServiceProcess, serving
+from service.server.listener import LINGER
+from tests.support.process import LIMIT, ServiceProcess, serving
 
-QUICK = {"server__drain_delay": 0.3, "server__grace_period": 5}
+QUICK = {"server__drain_delay": 0.3, "server__grace_period": 20}
+
+
+PATIENT = {
+    "server__drain_delay": 40,
+    "server__grace_period": 40,
+    "server__hard_limit": 90,
+}
 
 
 async def fetch(client: httpx2.AsyncClient, url: str) -> httpx2.Response:
-    return await client.get(url, timeout=20)
+    return await client.get(url)
 
 
 async def in_flight(
@@ -23,8 +33,9 @@ async def in_flight(
 ) -> None:
     """Wait until the service answers so many requests at once."""
     wanted = f"http_requests_in_flight {count}.0"
-    while wanted not in (await client.get(f"{service.admin_url}/metrics")).text:
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(LIMIT):
+        while wanted not in (await client.get(f"{service.admin_url}/metrics")).text:
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -34,7 +45,7 @@ async def test_fifty_requests_in_flight_are_answered_and_exit_is_clean(number):
         limits = httpx2.Limits(max_connections=60)
         async with httpx2.AsyncClient(limits=limits) as client:
             requests = [
-                asyncio.create_task(fetch(client, f"{service.url}/delay/1"))
+                asyncio.create_task(fetch(client, f"{service.url}/delay/3"))
                 for _ in range(50)
             ]
             await in_flight(client, service, 50)
@@ -51,7 +62,7 @@ async def test_fifty_requests_in_flight_are_answered_and_exit_is_clean(number):
 
 async def test_draining_is_unready_alive_and_still_accepting():
     """From the signal on readiness is 503, liveness 200, and requests are answered."""
-    with serving(server__drain_delay=1, server__grace_period=2) as service:
+    with serving(server__drain_delay=3, server__grace_period=5) as service:
         async with httpx2.AsyncClient() as client:
             before = await client.get(f"{service.admin_url}/readyz")
             service.signal(signal.SIGTERM)
@@ -71,7 +82,7 @@ async def test_draining_is_unready_alive_and_still_accepting():
 )
 async def test_second_signal_forces_the_exit(second, code):
     """Whoever signals twice means it: gone within moments, and the code says so."""
-    with serving(server__drain_delay=10, server__grace_period=10) as service:
+    with serving(**PATIENT) as service:
         async with httpx2.AsyncClient() as client:
             request = asyncio.create_task(fetch(client, f"{service.url}/delay/9"))
             await in_flight(client, service, 1)
@@ -84,7 +95,7 @@ async def test_second_signal_forces_the_exit(second, code):
             with pytest.raises(httpx2.HTTPError):
                 (await request).raise_for_status()
 
-    assert elapsed < 5  # two time-outs of 10 s were cut short
+    assert elapsed < 30  # two time-outs of 40 s were cut short
 
 
 async def test_requests_beyond_the_grace_period_are_cut_and_told():
@@ -111,17 +122,17 @@ async def test_hard_limit_ends_a_process_whose_loop_hangs():
         server__hard_limit=1,
     ) as service:
         with socket.create_connection(("127.0.0.1", service.ports["httpserver"])) as s:
-            s.sendall(b"GET /block/20 HTTP/1.1\r\nHost: x\r\n\r\n")
+            s.sendall(b"GET /block/100 HTTP/1.1\r\nHost: x\r\n\r\n")
             await_unready(service)
             service.signal(signal.SIGTERM)
-            assert service.await_exit(limit=10) == 1
+            assert service.await_exit() == 1
 
 
 def await_unready(service: ServiceProcess) -> None:
     """Wait until the admin port says that the main loop does not answer."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + LIMIT
     while time.monotonic() < end:
-        answer = httpx2.get(f"{service.admin_url}/readyz?verbose", timeout=10)
+        answer = httpx2.get(f"{service.admin_url}/readyz?verbose")
         if answer.status_code == 503:
             assert "main_loop" in answer.json()["checks"]
             return
@@ -134,7 +145,7 @@ async def test_blocked_main_loop_leaves_probes_and_scrapes_answering():
         module="tests.support.blocking_service", probes__check_timeout=0.3
     ) as service:
         with socket.create_connection(("127.0.0.1", service.ports["httpserver"])) as s:
-            s.sendall(b"GET /block/4 HTTP/1.1\r\nHost: x\r\n\r\n")
+            s.sendall(b"GET /block/100 HTTP/1.1\r\nHost: x\r\n\r\n")
             await_unready(service)
             live = httpx2.get(f"{service.admin_url}/livez")
             metrics = httpx2.get(f"{service.admin_url}/metrics")
@@ -154,8 +165,8 @@ async def test_hung_main_loop_fails_liveness_after_the_stall_limit():
         module="tests.support.blocking_service", probes__stall_limit=1
     ) as service:
         with socket.create_connection(("127.0.0.1", service.ports["httpserver"])) as s:
-            s.sendall(b"GET /block/20 HTTP/1.1\r\nHost: x\r\n\r\n")
-            end = time.monotonic() + 15
+            s.sendall(b"GET /block/100 HTTP/1.1\r\nHost: x\r\n\r\n")
+            end = time.monotonic() + LIMIT
             while httpx2.get(f"{service.admin_url}/livez").status_code == 200:
                 assert time.monotonic() < end
                 await asyncio.sleep(0.05)
@@ -185,6 +196,25 @@ def test_port_in_use_is_told_and_exit_is_1():
 
 async def test_idle_keep_alive_connection_may_send_one_more_request():
     """A request that was on its way when the listener closed is answered."""
+    # one that came too late, as on a busy machine, was not yet on its way
+    for _ in range(5):
+        first, rest, seconds = await one_more_request()
+        if seconds < LINGER / 2:
+            break
+
+    assert b"connection: close" not in first
+    assert b"HTTP/1.1 200 OK" in rest
+    assert b"connection: close" in rest
+
+
+async def one_more_request() -> tuple[bytes, bytes, float]:
+    """
+    Send one request before the listener closes and one after it.
+
+    Returns:
+        Head of the first answer, the second answer, and when its request was sent, in
+        seconds after the close.
+    """
     with serving(server__drain_delay=0, server__grace_period=5) as service:
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", service.ports["httpserver"]
@@ -193,23 +223,32 @@ async def test_idle_keep_alive_connection_may_send_one_more_request():
         writer.write(request)
         first = await reader.readuntil(b"\r\n\r\n")
         service.signal(signal.SIGTERM)
-        service.await_event("lifecycle", phase="stopping")
+        line = service.await_event("lifecycle", phase="stopping")
+        await refused(service.ports["httpserver"])
         writer.write(request)
-        rest = await reader.read()
+        sent = datetime.now(UTC) - datetime.fromisoformat(line["timestamp"])
+        with contextlib.suppress(ConnectionError):
+            rest = b""
+            rest = await reader.read()
         writer.close()
         assert service.await_exit() == 0
+    return first, rest, sent.total_seconds()
 
-    assert b"connection: close" not in first
-    assert b"HTTP/1.1 200 OK" in rest
-    assert b"connection: close" in rest
+
+async def refused(port: int) -> None:
+    """Wait until nobody listens any more."""
+    with contextlib.suppress(ConnectionError):
+        while True:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
 
 
 async def test_silent_connection_does_not_hold_the_stop():
     """Connections without a request are closed, not waited for."""
-    with serving(server__drain_delay=0, server__grace_period=20) as service:
+    with serving(**PATIENT | {"server__drain_delay": 0}) as service:
         with socket.create_connection(("127.0.0.1", service.ports["httpserver"])):
             service.signal(signal.SIGTERM)
-            assert service.await_exit(limit=10) == 0
+            assert service.await_exit(limit=35) == 0
 
 
 async def test_worker_processes_share_port_metrics_and_stop():
@@ -221,16 +260,25 @@ async def test_worker_processes_share_port_metrics_and_stop():
                     f"{service.url}/hello", headers={"connection": "close"}
                 )
                 assert answer.status_code == 200
-            text = (await client.get(f"{service.admin_url}/metrics")).text
+            await counted(service, client, 30)
             pids = [line["pid"] for line in service.events("worker_started")]
             await replace_worker(service, client, pids[0])
         service.signal(signal.SIGTERM)
         code = service.await_exit()
 
-    wanted = 'http_requests_total{method="GET",route="/hello",status="200"} 30.0'
-    assert wanted in text
     assert len(pids) == 2
     assert code == 0, service.log
+
+
+async def counted(service, client, count: int) -> None:
+    """Wait until the workers' metrics, which they tell now and then, are so many."""
+    series = 'http_requests_total{method="GET",route="/hello",status="200"}'
+    async with asyncio.timeout(LIMIT):
+        while True:
+            text = (await client.get(f"{service.admin_url}/metrics")).text
+            if f"{series} {count}.0\n" in text:
+                return
+            await asyncio.sleep(0.05)
 
 
 async def replace_worker(service, client, pid: int) -> None:
@@ -238,6 +286,7 @@ async def replace_worker(service, client, pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     service.await_event("worker_died", pid=pid)
     service.await_event("worker_started")
-    while (await client.get(f"{service.admin_url}/readyz")).status_code != 200:
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(LIMIT):
+        while (await client.get(f"{service.admin_url}/readyz")).status_code != 200:
+            await asyncio.sleep(0.05)
     assert (await client.get(f"{service.url}/hello")).status_code == 200

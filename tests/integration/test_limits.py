@@ -115,7 +115,7 @@ def test_endless_head_is_ended_early(service, piece):
 
 def send_endlessly(connection: RawConnection, start: bytes, piece: bytes) -> bool:
     """Send *piece* again and again; return whether the peer had enough of it."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     try:
         connection.socket.sendall(start)
         while time.monotonic() < end:
@@ -147,7 +147,7 @@ def test_announced_body_above_the_limit_is_413_before_it_is_sent(service, path):
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.headers["connection"] == "close"
         assert connection.await_end()
-    assert too_large(service, path) == before + 1
+    until(lambda: too_large(service, path) == before + 1)
 
 
 @pytest.mark.parametrize("path", [b"/body", b"/echo", b"/typed/json", b"/unread"])
@@ -235,7 +235,7 @@ def test_thousands_of_pipelined_requests_are_each_answered(service, path):
     with RawConnection(service.ports["httpserver"]) as connection:
         connection.send(get(path) * 3_000)
 
-        assert len(connection.answers(3_000, limit=30)) == 3_000
+        assert len(connection.answers(3_000)) == 3_000
 
 
 def test_trailers_never_become_headers(service):
@@ -299,7 +299,7 @@ def is_served(service) -> bool:
     """Whether the service takes one more connection."""
     with RawConnection(service.ports["httpserver"]) as connection:
         connection.send(get())
-        return connection.answer().status == 200
+        return [each.status for each in connection.answers(1)] == [200]
 
 
 def test_silent_surplus_connections_do_not_pile_up():

@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.metrics.v1 import (
 
 from tests.support.process import serving
 from tests.support.prometheus import running
+from tests.support.scrape import await_value
 
 QUICK = {
     "metrics__push__exporter": "otlp",
@@ -24,7 +25,7 @@ QUICK = {
 }
 
 
-async def awaited(get, wanted, *, limit=30.0):
+async def awaited(get, wanted, *, limit=60.0):
     """Return what *get* gives once it is *wanted*."""
     end = time.monotonic() + limit
     while True:
@@ -57,15 +58,19 @@ async def test_prometheus_has_the_names_of_a_scrape(prometheus, workers):
             httpx2.get(f"{service.url}/version").raise_for_status()
         asked = 'http_requests_total{job="httpserver",route="/version"}'
         await awaited(lambda: prometheus.value(asked), lambda value: value == 20)
-        scrape = httpx2.get(f"{service.admin_url}/metrics").text
-    names = {
-        line.partition("{")[0].split(" ")[0]
-        for line in scrape.splitlines()
-        if not line.startswith("#")
-    }
-    answer = httpx2.get(f"{prometheus.url}/api/v1/label/__name__/values").json()
+        scrape = httpx2.get(f"{service.admin_url}/metrics", timeout=60).text
+        names = {
+            line.partition("{")[0].split(" ")[0]
+            for line in scrape.splitlines()
+            if not line.startswith("#")
+        }
+        await awaited(lambda: names - pushed(prometheus), lambda missing: not missing)
 
-    assert names <= set(answer["data"])
+
+def pushed(prometheus):
+    """Return the names that Prometheus has."""
+    url = f"{prometheus.url}/api/v1/label/__name__/values"
+    return set(httpx2.get(url, timeout=60).json()["data"])
 
 
 class Receiver(metrics_service_pb2_grpc.MetricsServiceServicer):
@@ -134,15 +139,9 @@ def test_collector_that_is_away_neither_fails_nor_holds_the_service(protocol):
     }
     with serving(**options) as service:
         told = service.await_event("metrics_push_failed")
-        series = 'httpserver_metrics_pushes_total{result="failure"}'
-        end = time.monotonic() + 20
-        while f"{series} 3.0" not in (
-            scrape := httpx2.get(f"{service.admin_url}/metrics").text
-        ):
-            assert time.monotonic() < end, scrape
-            time.sleep(0.05)
+        await_value(service, 'httpserver_metrics_pushes_total{result="failure"}', 3)
         service.signal(15)
-        code = service.await_exit(limit=20)
+        code = service.await_exit()
 
     assert code == 0
     assert "Failed to export" in told["reason"]
@@ -166,11 +165,8 @@ def test_collector_that_is_silent_does_not_hold_the_end(silent, protocol):
         "metrics__push__otlp__timeout": 600,
     }
     with serving(**options) as service:
-        began = time.monotonic()
         service.signal(15)
-        code = service.await_exit(limit=60)
-        took = time.monotonic() - began
+        code = service.await_exit()  # its limit is far below the time-out
 
     assert code == 0
-    assert took < 15
     assert service.events("metrics_push_failed")[0]["reason"]

@@ -33,7 +33,7 @@ ANN, BEN = RECIPIENTS
 
 PASSWORD = "password-of-the-mail-account"
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds that a notification may take; most take one."""
 
 

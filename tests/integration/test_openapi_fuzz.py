@@ -61,7 +61,7 @@ def run(service, operation, mode: GenerationMode, examples: int) -> int:
     def ask(case) -> None:
         nonlocal asked
         asked += 1
-        answer = case.call(base_url=service.url, timeout=10)
+        answer = case.call(base_url=service.url, timeout=60)
         assert_allowed(case, answer)
 
     with contextlib.suppress(Unsatisfiable):  # nothing of it can be wrong

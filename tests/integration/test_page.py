@@ -5,45 +5,43 @@ import re
 import httpx2
 import pytest
 
-from tests.support.browser import CHROMIUM, launched, visiting
+from tests.support.browser import expect, visiting
 from tests.support.process import serving
-
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 
 FAST = {"demo__delay_max": 0.2}
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on PATH"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with launched() as started:
-        yield started
+def service():
+    """A service for tests that count nothing of it."""
+    with serving(**FAST) as running:
+        yield running
 
 
 @pytest.mark.parametrize(
     ("scheme", "width"), [("light", 1200), ("dark", 1200), ("light", 375)]
 )
-def test_page_sends_requests_and_draws_their_delays(browser, tmp_path, scheme, width):
+def test_page_sends_requests_and_draws_their_delays(
+    browser, service, tmp_path, scheme, width
+):
     """Counts run, bars and marks appear, nothing breaks, nothing sticks out."""
     options = {
         "color_scheme": scheme,
         "viewport": {"width": width, "height": 900},
         "reduced_motion": "reduce",
     }
-    with serving(**FAST) as service, visiting(browser, service.url, **options) as visit:
+    with visiting(browser, service.url, **options) as visit:
         page = visit.page
-        playwright.expect(page.locator("#version")).to_have_text("0.1.0")
-        playwright.expect(page.locator("#state")).to_have_text("live")
-        playwright.expect(page.locator("#rate")).to_have_text(re.compile(r"\d"))
+        expect(page.locator("#version")).to_have_text("0.1.0")
+        expect(page.locator("#state")).to_have_text("live")
+        expect(page.locator("#rate")).to_have_text(re.compile(r"\d"))
 
         page.get_by_label("How many").fill("12")
         page.get_by_role("button", name="Send").click()
-        playwright.expect(page.locator("#outcome")).to_contain_text("Done")
-        playwright.expect(page.locator("#chart line.p99")).to_have_count(1)
+        expect(page.locator("#outcome")).to_contain_text("Done")
+        expect(page.locator("#chart line.p99")).to_have_count(1)
         page.screenshot(path=tmp_path / f"page-{scheme}-{width}.png", full_page=True)
 
         answered, failed = map(int, re.findall(r"\d+", page.inner_text("#outcome")))
@@ -65,9 +63,9 @@ def test_table_tells_what_the_chart_shows(browser):
         page.get_by_text("The same as a table").click()
         page.get_by_text("Done").wait_for()
         own = page.locator("#answered").inner_text()
-        playwright.expect(page.locator("#own-count")).to_have_text(own)
+        expect(page.locator("#own-count")).to_have_text(own)
         served = str(int(own) + 1)  # the page itself
-        playwright.expect(page.locator("#count")).to_have_text(served)
+        expect(page.locator("#count")).to_have_text(served)
 
         columns = [
             page.locator(f"#rows td:nth-child({n})").all_inner_texts() for n in (2, 3)
@@ -82,27 +80,27 @@ def test_table_tells_what_the_chart_shows(browser):
 def test_requests_of_others_appear_without_a_reload(browser):
     """What the service served to somebody else moves the chart."""
     with serving(**FAST) as service, visiting(browser, service.url) as visit:
-        playwright.expect(visit.page.locator("#count")).to_have_text("1")
+        expect(visit.page.locator("#count")).to_have_text("1")
         for _ in range(5):
-            httpx2.get(service.url, timeout=10)
+            httpx2.get(service.url, timeout=60)
 
-        playwright.expect(visit.page.locator("#count")).to_have_text("6")
-        playwright.expect(visit.page.locator("#own-count")).to_have_text("0")
+        expect(visit.page.locator("#count")).to_have_text("6")
+        expect(visit.page.locator("#own-count")).to_have_text("0")
         visit.page.get_by_text("since the start").click()
-        playwright.expect(visit.page.locator("#count")).to_have_text("6")
+        expect(visit.page.locator("#count")).to_have_text("6")
         assert visit.page.locator("#rate").inner_text() != "0.0"
 
 
-def test_hidden_page_asks_nothing(browser):
+def test_hidden_page_asks_nothing(browser, service):
     """A tab that nobody sees costs the service nothing, and goes on when it is seen."""
     hide = """hidden => {
         const getter = {get: () => hidden, configurable: true};
         Object.defineProperty(document, 'hidden', getter);
         document.dispatchEvent(new Event('visibilitychange'));
     }"""
-    with serving(**FAST) as service, visiting(browser, service.url) as visit:
+    with visiting(browser, service.url) as visit:
         page = visit.page
-        playwright.expect(page.locator("#state")).to_have_text("live")
+        expect(page.locator("#state")).to_have_text("live")
         page.evaluate(hide, True)
         page.wait_for_timeout(1200)  # what was on its way has come
         asked = []
@@ -121,37 +119,36 @@ def test_service_that_tells_no_latency_leaves_the_visitors_own(browser):
     with serving(flags__latency="false", **FAST) as service:
         with visiting(browser, service.url) as visit:
             state = visit.page.locator("#state")
-            playwright.expect(state).to_contain_text("does not tell its latency")
-            playwright.expect(visit.page.locator("#version")).to_have_text("0.1.0")
+            expect(state).to_contain_text("does not tell its latency")
+            expect(visit.page.locator("#version")).to_have_text("0.1.0")
             visit.page.get_by_role("button", name="Send").click()
 
             outcome = visit.page.locator("#outcome")
 
-            playwright.expect(outcome).to_contain_text("Done")
+            expect(outcome).to_contain_text("Done")
 
 
-def test_page_without_javascript_explains_itself(browser):
+def test_page_without_javascript_explains_itself(browser, service):
     """What could not work is not there; links are."""
-    with serving() as service:
-        with visiting(browser, service.url, java_script_enabled=False) as visit:
-            page = visit.page
+    with visiting(browser, service.url, java_script_enabled=False) as visit:
+        page = visit.page
 
-            assert page.locator("noscript .notice").is_visible()
-            assert page.locator("#chart").is_hidden()
-            assert page.get_by_role("button").count() == 0
-            page.get_by_role("link", name="/latency").click()
-            assert '"since_start"' in page.content()
+        assert page.locator("noscript .notice").is_visible()
+        assert page.locator("#chart").is_hidden()
+        assert page.get_by_role("button").count() == 0
+        page.get_by_role("link", name="/latency").click()
+        assert '"since_start"' in page.content()
 
 
 def test_page_says_when_the_service_is_gone(browser):
     """The numbers stay, and the page says since when they are old."""
     with serving(**FAST) as service, visiting(browser, service.url) as visit:
-        playwright.expect(visit.page.locator("#state")).to_have_text("live")
+        expect(visit.page.locator("#state")).to_have_text("live")
         service.close()
 
         state = visit.page.locator("#state.lost")
 
-        playwright.expect(state).to_contain_text("no answer since")
+        expect(state).to_contain_text("no answer since")
 
 
 def test_burst_can_be_stopped(browser):
@@ -159,18 +156,18 @@ def test_burst_can_be_stopped(browser):
     with serving(demo__delay_min=5, demo__delay_max=5) as service:
         with visiting(browser, service.url) as visit:
             visit.page.get_by_role("button", name="Send").click()
-            playwright.expect(visit.page.locator("#flying")).to_have_text("6")
+            expect(visit.page.locator("#flying")).to_have_text("6")
             visit.page.get_by_role("button", name="Stop").click()
 
             outcome = visit.page.locator("#outcome")
 
-            playwright.expect(outcome).to_contain_text("Stopped")
-            playwright.expect(visit.page.locator("#flying")).to_have_text("0")
+            expect(outcome).to_contain_text("Stopped")
+            expect(visit.page.locator("#flying")).to_have_text("0")
 
 
-def test_api_page_shows_every_operation_and_tries_one(browser, tmp_path):
+def test_api_page_shows_every_operation_and_tries_one(browser, service, tmp_path):
     """The page holds what `openapi.json` holds; a path parameter can be filled in."""
-    with serving() as service, visiting(browser, f"{service.url}/docs") as visit:
+    with visiting(browser, f"{service.url}/docs") as visit:
         page = visit.page
         route = page.locator("details", has_text="/hello")
         route.wait_for()
@@ -186,4 +183,4 @@ def test_api_page_shows_every_operation_and_tries_one(browser, tmp_path):
         delay.get_by_label("seconds").fill("0.01")
         delay.get_by_role("button", name="Try it").click()
         page.wait_for_url("**/delay/0.01")
-        playwright.expect(page.locator("body")).to_contain_text('{"delay":0.01}')
+        expect(page.locator("body")).to_contain_text('{"delay":0.01}')

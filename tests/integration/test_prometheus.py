@@ -13,11 +13,12 @@ from tests.support.process import serving
 from tests.support.prometheus import running
 
 REQUESTS = 200
-"""Enough that a sampled quantile is off by more than TOLERANCE once in thousands."""
+"""Enough that a sampled quantile is off by more than TOLERANCE once in millions."""
 
-TOLERANCE = 0.25
+TOLERANCE = 0.4
+"""Seconds that a quantile may be off by chance, or since the machine is busy."""
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds until an awaited value must be there."""
 
 SERIES = 'http_request_duration_seconds_{}{{route="/",status="200"}}'

@@ -67,7 +67,7 @@ def receive(connection: RawConnection, case: Case):
     most = max(each.count(" ") + 1 for each in choices(case))
     head = case.sent.startswith(b"HEAD")
     if not case.then:
-        return connection.answers(most, head=head, limit=4)
+        return connection.answers(most, head=head)
     first = connection.answers(1)
     connection.send(case.then)
     return first + connection.answers(most - 1)

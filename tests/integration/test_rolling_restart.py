@@ -59,7 +59,7 @@ class Deployment:
 
 
 async def restarted(
-    times: int, *, number: int = signal.SIGTERM, delay: float = 2.0
+    times: int, *, number: int = signal.SIGTERM, delay: float = 3.0
 ) -> tuple[Deployment, KeepAliveLoad, float]:
     """Restart so often under load; return also the requests per second."""
     with contextlib.ExitStack() as stack:
@@ -101,7 +101,7 @@ async def test_hundred_rolling_restarts_at_200_requests_a_second_lose_none():
 @pytest.mark.parametrize(
     ("number", "delay"),
     [
-        pytest.param(signal.SIGKILL, 2.0, id="killed"),
+        pytest.param(signal.SIGKILL, 3.0, id="killed"),
         pytest.param(signal.SIGTERM, 0.0, id="without drain delay"),
     ],
 )

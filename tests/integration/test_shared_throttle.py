@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from redis.exceptions import RedisError
 
+from service.resilience.keyed_throttle import KeyedThrottle
 from service.resilience.shared_throttle import SharedThrottle
-from service.resilience.throttle import KeyedThrottle
 from tests.support.process import serving
 from tests.support.redis_server import redis_server
 
@@ -43,7 +43,7 @@ class Observer:
 class Replica:
     """A throttle of its own, and what it observed."""
 
-    def __init__(self, url, *, capacity=5, rate=0.001, timeout=5.0, pause=0.05):
+    def __init__(self, url, *, capacity=5, rate=0.001, timeout=30.0, pause=0.05):
         self.limits = (capacity, rate)
         self.observer = Observer()
         self.throttle = SharedThrottle.at(
@@ -86,17 +86,17 @@ async def test_store_tells_what_is_left(server):
         refused = await replica.throttle.acquire("a")
 
     assert first[:3] == (0.0, 2, 1)
-    assert first.reset == pytest.approx(100, abs=5)
-    assert refused.wait == pytest.approx(100, abs=5)
+    assert first.reset == pytest.approx(100, abs=30)
+    assert refused.wait == pytest.approx(100, abs=30)
     assert refused[1:3] == (2, 0)
-    assert refused.reset == pytest.approx(200, abs=5)
+    assert refused.reset == pytest.approx(200, abs=30)
 
 
 async def test_bucket_fills_again_and_the_store_forgets_it(server):
     """Full buckets take no room in the store."""
     async with Replica(server.url, capacity=2, rate=50) as replica:
         assert await replica.granted(1) == 1
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while server.command("DBSIZE") != b":0\r\n":
             assert time.monotonic() < end
             await asyncio.sleep(0.02)
@@ -111,7 +111,18 @@ async def test_new_limits_take_effect_in_the_store(server):
         replica.limits = (3, 0.001)
         refused = await replica.throttle.acquire("a")
 
-    assert refused.wait == pytest.approx(1000, abs=5)
+    assert refused.wait == pytest.approx(1000, abs=60)
+
+
+async def test_debt_of_slower_limits_is_paid_off_at_the_new_rate(server):
+    """Who took all by the old limits is not refused until those would grant again."""
+    async with Replica(server.url, capacity=1, rate=0.0001) as replica:
+        assert await replica.granted(2) == 1
+        replica.limits = (3, 20)
+        end = time.monotonic() + 60
+        while not await replica.granted(1):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.02)
 
 
 async def test_script_that_the_store_forgot_is_loaded_again(server):
@@ -134,7 +145,7 @@ async def test_without_the_store_each_counts_for_itself_until_it_is_back(server)
         assert len(replica.observer.outages) == 1
 
         server.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await replica.observer.returns.wait()
         assert await replica.granted(20) == 5
         assert len(replica.observer.outages) == 1
@@ -144,13 +155,13 @@ async def test_store_that_does_not_answer_costs_the_time_out_once():
     """Who asks next does not wait at all."""
     silent = socket.create_server(("127.0.0.1", 0))
     url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
-    async with Replica(url, timeout=0.05, pause=60) as replica:
+    async with Replica(url, timeout=0.2, pause=600) as replica:
         assert await replica.granted(20) == 5
         before = time.perf_counter()
-        for _ in range(100):
+        for _ in range(500):
             await replica.throttle.acquire("b")
 
-        assert time.perf_counter() - before < 2
+        assert time.perf_counter() - before < 60  # 100 s by the time-outs
         assert replica.observer.failures == 1
     silent.close()
 
@@ -161,6 +172,19 @@ async def test_store_that_refuses_the_script_is_an_outage(server):
     async with Replica(server.url) as replica:
         assert await replica.granted(20) == 5
         assert replica.observer.outages
+
+
+async def test_calls_that_come_while_others_are_under_way_are_all_answered(server):
+    """They come one by one, as requests do, and not all in one turn of the loop."""
+    async with Replica(server.url, capacity=300) as replica, asyncio.timeout(60):
+        asked = []
+        for _ in range(300):
+            asked.append(asyncio.create_task(replica.throttle.acquire("a")))
+            await asyncio.sleep(0.0002)
+        got = await asyncio.gather(*asked)
+
+    assert [each.wait for each in got] == [0.0] * 300
+    assert replica.observer.failures == 0
 
 
 async def test_caller_that_leaves_keeps_nobody_waiting(server):
@@ -187,10 +211,10 @@ async def test_two_services_count_a_client_together(server):
         "throttle__rate": 0.01,
         "throttle__burst": 4,
         "throttle__store": server.url,
-        "throttle__store_timeout": 5,
+        "throttle__store_timeout": 10,
     }
     with serving(**settings) as one, serving(**settings) as other:
-        async with httpx2.AsyncClient(timeout=30) as client:
+        async with httpx2.AsyncClient(timeout=60) as client:
             codes = [
                 (await client.get(f"{each.url}/hello")).status_code
                 for each in (one, other, one, other, one, other)

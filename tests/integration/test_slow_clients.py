@@ -27,8 +27,11 @@ TIMEOUTS = {
     "server__idle_timeout": 5,
 }
 
-LATEST = 15.0
+LATEST = 40.0
 """Seconds until the last is gone: time-outs of 2 s, and room for a busy machine."""
+
+GIVEN_UP = LATEST + 20
+"""Seconds after which a client ends by itself."""
 
 
 @dataclass
@@ -41,7 +44,7 @@ class Bystander:
 
     async def work(self, service) -> None:
         """Ask in turn, on kept-alive connections, without a retry, until cancelled."""
-        async with httpx2.AsyncClient(timeout=10) as client:
+        async with httpx2.AsyncClient(timeout=60) as client:
             await asyncio.gather(
                 *(self._ask(client, f"{service.url}/hello?n={n}") for n in range(4)),
                 self._ask(client, f"{service.url}/readyz", probe=True),
@@ -78,7 +81,7 @@ async def bystander(service):
 
 async def warm(service) -> None:
     """Let the service allocate what any load makes it keep."""
-    async with httpx2.AsyncClient(timeout=30) as client:
+    async with httpx2.AsyncClient(timeout=60) as client:
         for _ in range(3):
             assert len((await client.get(f"{service.url}/large")).content) == 20 * MIB
             await asyncio.gather(
@@ -99,7 +102,7 @@ async def test_sixty_slow_clients_are_gone_in_time_and_nobody_else_notices():
         await warm(service)
         before = resident_bytes(service)
         async with bystander(service) as others:
-            lives = await attack(service.ports["httpserver"], 60, limit=LATEST + 5)
+            lives = await attack(service.ports["httpserver"], 60, limit=GIVEN_UP)
         assert_all_gone(lives)
         assert others.failures == []
         assert min(others.requests, others.probes) > 20
@@ -118,7 +121,9 @@ async def test_500_slow_clients_for_a_minute_leave_nothing_behind():
         end = asyncio.get_running_loop().time() + 60
         async with bystander(service) as others:
             while asyncio.get_running_loop().time() < end:
-                lives = await attack(service.ports["httpserver"], 500, limit=LATEST + 5)
+                lives = await attack(
+                    service.ports["httpserver"], 500, limit=LATEST + 20
+                )
                 assert_all_gone(lives)
                 waves += 1
         assert others.failures == []

@@ -1,7 +1,8 @@
 """
 Slow clients one by one: which time-out ends which of them, and what each is told.
 
-Each time-out is set to a second; `SOON` is how late the end may come on a busy machine.
+Each time-out is set to a second, and to more where a client has to keep within it on a
+busy machine; `SOON` is how late the end may come there.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from tests.support.attack import (
 from tests.support.raw_http import Answer, RawConnection, get, post
 from tests.support.scrape import await_value, value
 
-SOON = 8.0
+SOON = 60.0
 """Seconds until a client whose time-out is one second is gone; a bound, no measure."""
 
 STEP = 0.2
@@ -34,12 +35,26 @@ IN_FLIGHT = "http_requests_in_flight"
 @pytest.fixture(scope="module")
 def service():
     """A service with time-outs of a second; idle connections stay a little longer."""
+    with timed(seconds=1, idle=2) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def patient():
+    """A service whose time-outs a client keeps to, though it is held up for seconds."""
+    with timed(seconds=4, idle=4) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def timed(*, seconds: int, idle: int):
+    """Give a service with these time-outs that its clients do no harm to."""
     with attacked(
-        server__header_timeout=1,
-        server__body_timeout=1,
+        server__header_timeout=seconds,
+        server__body_timeout=seconds,
         server__body_min_rate=1000,
-        server__write_timeout=1,
-        server__idle_timeout=2,
+        server__write_timeout=seconds,
+        server__idle_timeout=idle,
     ) as running:
         yield running
         assert_unharmed(running)
@@ -106,9 +121,9 @@ def test_second_head_that_does_not_end_is_408(service, slowly):
         assert_timed_out(service, connection, "header_timeout", before)
 
 
-def test_head_slow_but_in_time_is_served(service):
+def test_head_slow_but_in_time_is_served(patient):
     """Pieces are fine as long as the whole comes in time."""
-    with RawConnection(service.ports["httpserver"]) as connection:
+    with RawConnection(patient.ports["httpserver"]) as connection:
         for piece in (b"GET /hel", b"lo HTTP/1.1\r\nHo", b"st: x\r\n", b"\r\n"):
             connection.send(piece)
             time.sleep(0.05)
@@ -126,19 +141,19 @@ def test_idle_kept_alive_connection_is_closed_silently(service):
     """The idle time-out ends it without a word."""
     with RawConnection(service.ports["httpserver"]) as connection:
         connection.send(get())
-        assert connection.answer().status == 200
         began = time.monotonic()
+        assert connection.answer().status == 200
         assert connection.await_end(SOON)
         assert time.monotonic() - began > 1
 
 
-def test_idle_connection_within_its_time_is_served_again(service):
+def test_idle_connection_within_its_time_is_served_again(patient):
     """Less than the idle time-out between two requests is no reason to close."""
-    with RawConnection(service.ports["httpserver"]) as connection:
-        for _ in range(4):
+    with RawConnection(patient.ports["httpserver"]) as connection:
+        for pause in (1.5, 1.5, 1.5, 0):  # longer than the time-out together
             connection.send(get())
             assert connection.answer().status == 200
-            time.sleep(0.7)
+            time.sleep(pause)
 
 
 BODIES = {
@@ -166,14 +181,14 @@ def test_body_below_the_minimum_rate_is_408(service, name, path):
     await_value(service, IN_FLIGHT, 0)
 
 
-def test_body_slow_at_first_and_fast_enough_is_read(service):
+def test_body_slow_at_first_and_fast_enough_is_read(patient):
     """Only the average counts."""
     body = bytes(40_000)
-    with RawConnection(service.ports["httpserver"]) as connection:
+    with RawConnection(patient.ports["httpserver"]) as connection:
         connection.send(post(b"Content-Length: 40000", path=b"/body"))
-        for start in range(0, 40_000, 4_000):  # 10 pieces in 2 s: 20 kB/s
+        for start in range(0, 40_000, 4_000):  # 10 pieces in 5 s: 8 kB/s
             connection.send(body[start : start + 4_000])
-            time.sleep(0.2)
+            time.sleep(0.5)
 
         assert json.loads(connection.answer().body) == {"bytes": 40_000}
 
@@ -241,7 +256,7 @@ def assert_reader_is_reset(service, path: bytes) -> None:
     before = value(service, closed("write_timeout"))
     with RawConnection(service.ports["httpserver"], receive_buffer=4096) as connection:
         connection.send(get(path))
-        await_value(service, closed("write_timeout"), before + 1, limit=SOON * 4)
+        await_value(service, closed("write_timeout"), before + 1)
         await_value(service, IN_FLIGHT, 0)
         assert is_reset(connection)
 
@@ -254,17 +269,17 @@ def is_reset(connection: RawConnection) -> bool:
     return connection.reset
 
 
-def test_reader_that_takes_a_little_now_and_then_is_served(service):
+def test_reader_that_takes_a_little_now_and_then_is_served(patient):
     """Slow progress is progress."""
     with RawConnection(
-        service.ports["httpserver"], receive_buffer=1 << 20
+        patient.ports["httpserver"], receive_buffer=1 << 20
     ) as connection:
         connection.send(get(b"/large"))
         taken = 0
-        for _ in range(20):
+        for _ in range(20):  # 5 s, longer than the time-out
             connection.socket.settimeout(SOON)
             taken += len(connection.socket.recv(1 << 20))
-            time.sleep(0.15)
+            time.sleep(0.25)
         while piece := connection.socket.recv(1 << 20):
             taken += len(piece)
             if taken >= 20 << 20:

@@ -13,10 +13,11 @@ import pytest
 from tests.support.certificates import Authority, TlsMount, client_context
 from tests.support.https_load import HttpsLoad, served_serial
 from tests.support.process import serving
+from tests.support.scrape import await_value, value
 
 AUTHORITY = Authority()
 
-LIMIT = 20.0
+LIMIT = 60.0
 """Seconds until something awaited fails the test."""
 
 QUICK = {"server__drain_delay": 0, "server__grace_period": 5}
@@ -29,7 +30,7 @@ def mount(tmp_path):
 
 @contextlib.contextmanager
 def serving_tls(mount, **settings):
-    with serving(**QUICK, **mount.flags(), **settings) as service:
+    with serving(**QUICK | settings, **mount.flags()) as service:
         yield service, service.ports["httpserver-tls"]
 
 
@@ -139,14 +140,32 @@ def test_certificate_that_cant_be_used_keeps_the_old_one(mount):
         service.await_event("tls_unchanged")
         mount.rotate(repaired)
         asyncio.run(until_served(port, repaired))
-        after = metrics(service)
+        await_value(service, "httpserver_tls_reload_success", 1)
 
     assert "is not the key of" in failed["reason"]
     assert len(service.events("tls_reload_failed")) == 1
     assert still == 200
     assert "httpserver_tls_reload_success 0.0" in during
     assert 'httpserver_tls_reloads_total{result="failed"} 1.0' in during
-    assert "httpserver_tls_reload_success 1.0" in after
+
+
+async def test_stop_that_is_forced_while_one_is_under_way_goes_to_its_end(mount):
+    """What listens for TLS lets go once, however often it is told to."""
+    with serving_tls(mount, server__grace_period=25) as (service, port):
+        async with httpx2.AsyncClient(
+            verify=client_context(AUTHORITY), trust_env=False, timeout=LIMIT
+        ) as http:
+            slow = asyncio.create_task(http.get(f"https://127.0.0.1:{port}/delay/9"))
+            while not value(service, "http_requests_in_flight"):
+                await asyncio.sleep(0.02)
+            service.signal(signal.SIGTERM)
+            service.await_event("lifecycle", phase="stopping")
+            service.signal(signal.SIGTERM)
+            code = service.await_exit()
+            await asyncio.gather(slow, return_exceptions=True)
+
+    assert code == 143
+    assert service.events("lifecycle")[-1]["phase"] == "stopped"
 
 
 def test_start_with_an_expired_certificate_is_refused(mount):
@@ -196,9 +215,11 @@ async def test_workers_rotate_each_for_itself(mount):
             while alike < 30:
                 same = await served_serial(port, context) == issued.serial
                 alike = alike + 1 if same else 0
+        reloads = 'httpserver_tls_reloads_total{result="changed"}'
+        await asyncio.to_thread(await_value, service, reloads, 1)
         body = metrics(service)
 
-    assert 'httpserver_tls_reloads_total{result="changed"} 1.0' in body
+    assert f"{reloads} 1.0" in body
     assert body.count("\nhttpserver_tls_certificate_not_after") == 1
 
 

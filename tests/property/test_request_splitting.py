@@ -3,7 +3,7 @@
 import asyncio
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.memory_connection import Answer, MemoryConnection, request
@@ -82,3 +82,27 @@ def test_requests_in_any_pieces_are_the_same_exchanges(requests, cuts, slowly):
 
     assert len(whole[0]) == len(whole[1]) == len(requests)
     assert cut == whole
+
+
+def stack(many: int, length: int, chunked: bool) -> list[bytes]:
+    """Return so many small requests and one with a body of *length* behind them."""
+    body = bytes(length)
+    content = {"chunks": [body]} if chunked else {"body": body}
+    return [*[request("/a")] * many, request("/b", method="POST", **content)]
+
+
+STACKS = st.tuples(st.integers(0, 50), st.integers(1, 40_000), st.booleans())
+
+
+@settings(max_examples=50)
+@given(st.lists(STACKS, min_size=1, max_size=4), CUTS | st.integers(10_000, 40_000))
+def test_more_requests_than_may_wait_are_the_same_exchanges(stacks, cuts):
+    """Whether bytes are put off here or with the client: each request is answered."""
+    requests = [each for one in stacks for each in stack(*one)]
+    fed = pieces(b"".join(requests), max(cuts, 500) if isinstance(cuts, int) else cuts)
+
+    alone = asyncio.run(exchanged(requests, slowly=True))
+    together = asyncio.run(exchanged(fed, slowly=False))
+
+    assert len(alone[0]) == len(alone[1]) == len(requests)
+    assert together == alone

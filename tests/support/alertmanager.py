@@ -73,12 +73,12 @@ class Alertmanager:
         else:
             alert["startsAt"] = (now - dt.timedelta(hours=1)).isoformat()
             alert["endsAt"] = now.isoformat()
-        answer = httpx2.post(f"{self.url}/api/v2/alerts", json=[alert], timeout=10)
+        answer = httpx2.post(f"{self.url}/api/v2/alerts", json=[alert], timeout=60)
         answer.raise_for_status()
 
     def state(self, alertname: str, namespace: str) -> str:
         """Tell whether an alert is `active` or `suppressed`; empty when unknown."""
-        alerts = httpx2.get(f"{self.url}/api/v2/alerts", timeout=10).json()
+        alerts = httpx2.get(f"{self.url}/api/v2/alerts", timeout=60).json()
         for each in alerts:
             labels = each["labels"]
             if (labels["alertname"], labels["namespace"]) == (alertname, namespace):

@@ -16,6 +16,7 @@ import httpx2
 import yaml
 
 from tests.support.cluster import (
+    LIMIT,
     Namespace,
     await_value,
     forwarded,
@@ -104,7 +105,7 @@ def _windows(groups: list[dict[str, Any]]) -> set[float]:
 
 def rules_of(namespace: str) -> list[dict[str, Any]]:
     """Return what Prometheus says of each rule of a namespace."""
-    answer = httpx2.get(f"{OPERATED}/api/v1/rules", timeout=10).raise_for_status()
+    answer = httpx2.get(f"{OPERATED}/api/v1/rules", timeout=60).raise_for_status()
     return [
         rule
         for group in answer.json()["data"]["groups"]
@@ -119,26 +120,26 @@ def alert_state(namespace: str, name: str) -> str:
     return str(state)
 
 
-def await_alert(ns: Namespace, name: str, state: str, *, limit: float = 180) -> None:
-    """Wait until an alert of a namespace is in a state."""
+def await_alert(ns: Namespace, name: str, state: str) -> None:
+    """Wait until an alert of a namespace is in a state, which takes minutes."""
     await_value(
-        lambda: alert_state(ns.name, name), lambda found: found == state, limit=limit
+        lambda: alert_state(ns.name, name),
+        lambda found: found == state,
+        limit=2 * LIMIT,
     )
 
 
 @contextlib.contextmanager
 def faulty(ns: Namespace, **fault: Any) -> Iterator[None]:
     """Let requests fail on purpose in every pod, until the end of the block."""
-    with contextlib.ExitStack() as stack:
-        operators = [
-            stack.enter_context(_operator(ns, pod["metadata"]["name"]))
-            for pod in ns.pods()
-        ]
-        for operator in operators:
-            body = {"expires_in": 900} | fault
+    pods = [pod["metadata"]["name"] for pod in ns.pods()]
+    body = {"expires_in": 3600} | fault
+    for pod in pods:
+        with _operator(ns, pod) as operator:
             operator.post("/faults", json=body).raise_for_status()
-        yield
-        for operator in operators:
+    yield
+    for pod in pods:
+        with _operator(ns, pod) as operator:
             operator.delete("/faults").raise_for_status()
 
 
@@ -148,6 +149,7 @@ def _operator(ns: Namespace, pod: str) -> Iterator[httpx2.Client]:
         with httpx2.Client(
             base_url=f"http://127.0.0.1:{port}/control",
             headers={"authorization": f"Bearer {TOKEN}"},
-            timeout=20,
+            timeout=60,
+            transport=httpx2.HTTPTransport(retries=5),
         ) as client:
             yield client

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 __all__ = ["ApiServer", "api_server", "slice_of"]
 
-LIMIT = 20.0
+LIMIT = 60.0
 END = object()
 
 
@@ -107,18 +107,23 @@ class ApiServer:
 
     def end(self) -> None:
         """End every watch as the real one does after its time."""
-        for each in list(self._streams):
-            each.put(END)
+        self._leave(END)
 
     def tear(self) -> None:
         """Cut the connection of every watch in the middle."""
-        for each in list(self._streams):
-            each.put(None)
+        self._leave(None)
 
     def stop(self) -> None:
         self.tear()
         self._http.shutdown()
         self._http.server_close()
+
+    def _leave(self, last: object) -> None:
+        """Send the last piece to every watch; those that come now are others."""
+        with self._lock:
+            ended, self._streams = self._streams, []
+        for each in ended:
+            each.put(last)
 
     def _changed(self, kind: str, piece: dict[str, Any], *, tell: bool) -> None:
         self.version += 1
@@ -139,6 +144,11 @@ class ApiServer:
                     pieces.put(event)
             self._streams.append(pieces)
         return pieces
+
+    def forget(self, pieces: queue.Queue[Any]) -> None:
+        """Take away a stream that has ended by itself."""
+        with self._lock, contextlib.suppress(ValueError):
+            self._streams.remove(pieces)
 
     def document(self) -> dict[str, Any]:
         version = {"resourceVersion": str(self.version)}
@@ -189,7 +199,7 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
                         self.wfile.write(b"0\r\n\r\n")
                         break
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-            server._streams.remove(pieces)
+            server.forget(pieces)
             self.close_connection = True
 
     return Handler

@@ -1,24 +1,31 @@
-"""Chromium for tests, launched once a module, and tabs that note what goes wrong."""
+"""
+Chromium for tests, launched once a module, and tabs that note what goes wrong.
+
+Modules that import this one are skipped where there is no Playwright, and their tests
+of a browser where there is no Chromium.
+"""
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 
 __all__ = [
-    "CHROMIUM",
     "DESK",
     "PHONE",
     "Visit",
     "assert_accessible",
+    "expect",
     "launched",
     "opening",
     "visiting",
 ]
 
-CHROMIUM = shutil.which("chromium")
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+expect = playwright.expect
+
 DESK = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 
@@ -33,18 +40,25 @@ FLAGS = [
     "--disable-sync",
 ]
 
+PATIENCE = 60_000
+"""Milliseconds that a condition of a page may take, on busy machines too."""
+
 INTERRUPTED = "ERR_NETWORK_CHANGED"
 """What Chromium says when an interface of the machine comes or goes meanwhile."""
 
 
 @contextlib.contextmanager
 def launched() -> Iterator:
-    """Run Chromium until the block ends; the test is skipped without Playwright."""
-    driver = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with driver.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    """Run Chromium until the block ends; the test is skipped where there is none."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs chromium on PATH")
+    expect.set_options(timeout=PATIENCE)
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
         browser.close()
+    expect.set_options(timeout=None)
 
 
 class Visit:
@@ -73,6 +87,7 @@ class Visit:
 def visiting(browser, url, **options) -> Iterator[Visit]:
     """Open *url* in a context of its own."""
     context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE)
     try:
         visit = Visit(context.new_page())
         visit.page.goto(url)
@@ -84,23 +99,31 @@ def visiting(browser, url, **options) -> Iterator[Visit]:
 @contextlib.contextmanager
 def opening(browser, base: str) -> Iterator[Callable[..., Any]]:
     """
-    Give what opens a page below *base*, and waits for its script if it has one; what
-    the console said that no test expected fails at the end.
+    Give what opens a page below *base*, and waits for its script if it has one.
+
+    What goes wrong in a page fails at the end, unless the page was opened with it as
+    `expected`: pieces of messages, such as the status of an answer, each of which has
+    to be seen.
     """
-    visits: list[Visit] = []
+    visits: list[tuple[Visit, set[str]]] = []
     with contextlib.ExitStack() as stack:
 
-        def open_page(path: str, **options):
+        def open_page(path: str, *, expected: Iterable[str] = (), **options):
             visit = stack.enter_context(visiting(browser, base + path, **options))
-            visits.append(visit)
+            visits.append((visit, set(expected)))
             if options.get("java_script_enabled", True):
                 visit.page.wait_for_selector("html[data-ready]")
             return visit.page
 
         yield open_page
-        errors = [each for visit in visits for each in visit.errors]
-    # what the service refuses is an answer, which Chromium tells as an error
-    assert [each for each in errors if "Failed to load resource" not in each] == []
+    for visit, expected in visits:
+        seen = {_known(each, expected) for each in visit.errors}
+        assert seen == expected, seen ^ expected
+
+
+def _known(error: str, expected: set[str]) -> str:
+    """Return what of *expected* the error is, or else itself."""
+    return next((each for each in expected if each in error), error)
 
 
 def assert_accessible(page) -> None:

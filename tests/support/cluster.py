@@ -5,19 +5,25 @@ import base64
 import contextlib
 import json
 import ssl
-import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx2
 
 from tests.support import keep_alive
+from tests.support.cluster_state import state
+from tests.support.commands import LIMIT, WAIT, await_value, helm, kubectl
+from tests.support.forwarding import forward
 
 __all__ = [
+    "INGRESS",
+    "LIMIT",
+    "PATIENCE",
     "RESTRICTED",
+    "WAIT",
     "Load",
     "Namespace",
     "await_value",
@@ -30,10 +36,11 @@ __all__ = [
     "namespace",
 ]
 
-T = TypeVar("T")
-
 INGRESS = "127.0.0.1"
 """Address of the ingress controller; a kind cluster maps its ports here too."""
+
+PATIENCE = 60.0
+"""Seconds that an answer may take: what is late on a small machine is not wrong."""
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -45,39 +52,8 @@ RESTRICTED = {
 """Security context of a container that the restricted profile lets in."""
 
 
-def kubectl(*arguments: str, stdin: str | None = None, limit: float = 300) -> str:
-    """Run kubectl and return what it prints; its complaint is in the failure."""
-    return _command(["kubectl", *arguments], stdin=stdin, limit=limit)
-
-
-def helm(*arguments: str, limit: float = 300) -> str:
-    """Run helm and return what it prints."""
-    return _command(["helm", *arguments], limit=limit)
-
-
-def _command(
-    command: list[str], *, stdin: str | None = None, limit: float = 300
-) -> str:
-    done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, timeout=limit
-    )
-    if done.returncode:
-        raise AssertionError(f"{' '.join(command)}: {done.stderr or done.stdout}")
-    return done.stdout
-
-
-def await_value(
-    get: Callable[[], T], wanted: Callable[[T], bool], *, limit: float = 120
-) -> T:
-    """Return what *get* gives once it is *wanted*; fail with the last value."""
-    end = time.monotonic() + limit
-    while True:
-        value = get()
-        if wanted(value):
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {limit:g} s; last: {value!r:.2000}")
-        time.sleep(0.5)
+_SERVERS = "app.kubernetes.io/name=httpserver,app.kubernetes.io/component=server"
+"""Selects the service's own pods."""
 
 
 class Namespace:
@@ -95,19 +71,20 @@ class Namespace:
 
     def await_rollout(self) -> None:
         target = "deployment/httpserver"
-        self.kubectl("rollout", "status", target, "--timeout=240s")
+        # each pod that is replaced may take its whole grace period
+        self.kubectl("rollout", "status", target, f"--timeout={2 * LIMIT:g}s")
 
     def await_leavers(self) -> None:
         """Wait until the pods that were replaced are gone."""
-        selector = ("-l", "app.kubernetes.io/name=httpserver")
         wanted = self.get("deployment", "httpserver")["spec"]["replicas"]
         await_value(
-            lambda: len(self.get("pods", *selector)["items"]), lambda n: n == wanted
+            lambda: len(self.get("pods", "-l", _SERVERS)["items"]),
+            lambda n: n == wanted,
         )
 
     def pods(self) -> list[dict[str, Any]]:
         """The running pods of the service, those that are leaving left out."""
-        pods = self.get("pods", "-l", "app.kubernetes.io/name=httpserver")["items"]
+        pods = self.get("pods", "-l", _SERVERS)["items"]
         return [
             pod
             for pod in pods
@@ -124,10 +101,14 @@ class Namespace:
 
     def ca(self) -> str:
         """The CA certificate that the TLS secret carries, as a client gets it."""
-        self.kubectl("wait", "certificate/httpserver-tls", "--for=condition=Ready",
-                     "--timeout=120s")  # fmt: skip
-        secret = self.get("secret", "httpserver-tls")
-        return base64.b64decode(secret["data"]["ca.crt"]).decode()
+        self.kubectl(
+            "wait", "certificate/httpserver-tls", "--for=condition=Ready", WAIT
+        )
+        # it is called ready for a while after its Secret was deleted
+        found = await_value(
+            lambda: self.get("secret", "httpserver-tls")["data"]["ca.crt"], bool
+        )
+        return base64.b64decode(found).decode()
 
     def trust(self) -> ssl.SSLContext:
         """What a client needs that trusts our CA alone."""
@@ -135,14 +116,9 @@ class Namespace:
 
     def await_https(self) -> None:
         """Wait until the ingress controller has taken up host and certificate."""
-
-        def answer() -> str:
-            try:
-                return str(self.ask("/livez").status_code)
-            except httpx2.HTTPError as error:
-                return repr(error)
-
-        await_value(answer, lambda status: status == "200", limit=60)
+        await_value(
+            lambda: self.ask("/livez").status_code, lambda status: status == 200
+        )
 
     def ask(
         self,
@@ -156,7 +132,7 @@ class Namespace:
         """Ask the ingress by its address, with the name and the SNI of the host."""
         named = self.named()
         named["headers"] |= headers or {}
-        with httpx2.Client(verify=trust or self.trust(), timeout=30) as client:
+        with httpx2.Client(verify=trust or self.trust(), timeout=PATIENCE) as client:
             return client.request(
                 method, f"https://{INGRESS}{path}", **named, **options
             )
@@ -168,15 +144,27 @@ class Namespace:
             "extensions": {"sni_hostname": self.host},
         }
 
+    def create(self) -> None:
+        """Make it, and wait until pods are let in: they need its account."""
+        kubectl("create", "namespace", self.name)
+        await_value(lambda: self.get("serviceaccount", "default"), bool)
+
     def delete(self) -> None:
         kubectl("delete", "namespace", self.name, "--ignore-not-found", "--wait=true")
 
 
 class Load:
-    """What came of the requests of a load: answers by status, errors by kind."""
+    """
+    What came of the requests of a load.
+
+    Attributes:
+        answers: How many, by status and by kind of error.
+        seconds: How long each took.
+    """
 
     def __init__(self) -> None:
         self.answers: Counter[str] = Counter()
+        self.seconds: list[float] = []
         self.running = True
 
     @property
@@ -193,9 +181,11 @@ async def loaded(
     load = Load()
 
     async def one() -> None:
-        async with httpx2.AsyncClient(verify=trust, timeout=20) as client:
+        async with httpx2.AsyncClient(verify=trust, timeout=PATIENCE) as client:
             while load.running:
+                began = time.monotonic()
                 load.answers[await _outcome(client, ns, path)] += 1
+                load.seconds.append(time.monotonic() - began)
                 await asyncio.sleep(pause)
 
     async with asyncio.TaskGroup() as group:
@@ -243,34 +233,41 @@ def loaded_inside(ns: Namespace, path: str) -> Iterator[Callable[[], dict[str, A
     }
     ns.kubectl("create", "-f", "-", stdin=json.dumps(manifest))
     try:
-        ns.kubectl("wait", "pod/keep-alive", "--for=condition=Ready", "--timeout=60s")
+        ns.kubectl("wait", "pod/keep-alive", "--for=condition=Ready", WAIT)
         log = ("logs", "keep-alive", "--tail=1")
-        await_value(lambda: ns.kubectl(*log), bool, limit=30)
-        yield lambda: json.loads(ns.kubectl(*log))
+
+        def totals() -> dict[str, Any]:
+            return await_value(lambda: json.loads(ns.kubectl(*log)), bool)
+
+        totals()
+        yield totals
     finally:
-        ns.kubectl("delete", "pod", "keep-alive", "--now")
+        ns.kubectl("delete", "pod", "keep-alive", "--now", "--ignore-not-found")
 
 
 @contextlib.contextmanager
-def forwarded(ns: Namespace, target: str, port: int) -> Iterator[int]:
-    """Give a port on 127.0.0.1 that leads to *port* of a pod or Service."""
-    command = ["kubectl", "-n", ns.name, "port-forward", target, f":{port}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            yield int(line.partition("127.0.0.1:")[2].split()[0])
-        finally:
-            process.terminate()
+def forwarded(
+    ns: Namespace, target: str, port: int, *, again: bool = True
+) -> Iterator[int]:
+    """Give a port on 127.0.0.1 that leads to *port* of a pod or Service, see there."""
+    with forward(ns.name, target, port, again=again) as local:
+        yield local
 
 
 @contextlib.contextmanager
 def namespace(name: str, **options: Any) -> Iterator[Namespace]:
-    """Give a namespace that is not there yet and is gone afterwards."""
+    """
+    Give a namespace that is not there yet and is gone afterwards.
+
+    A failure within the block tells what it looked like.
+    """
     result = Namespace(name, **options)
     result.delete()
     try:
         yield result
+    except Exception:
+        print(state(name))  # noqa: T201 - it is gone when the failure is told
+        raise
     finally:
         result.delete()
 
@@ -284,9 +281,9 @@ def installed_chart(
     with namespace(name, host=host) as ns:
         helm(
             "install", "httpserver", "helm/httpserver", "--namespace", name,
-            "--create-namespace", "--wait", "--timeout", "240s", *options,
+            "--create-namespace", "--wait", WAIT, *options,
             "--set", f"image.repository={repository},image.tag={tag}",
-            "--set", "image.pullPolicy=IfNotPresent",
+            "--set", f"image.pullPolicy=IfNotPresent,tests.timeoutSeconds={LIMIT:g}",
         )  # fmt: skip
         yield ns
         helm("uninstall", "httpserver", "--namespace", name, "--wait")

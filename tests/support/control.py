@@ -94,7 +94,7 @@ def controlled(
 def operator(service: ServiceProcess) -> httpx2.Client:
     """Return a client of the control endpoints that has the token."""
     return httpx2.Client(
-        base_url=f"{service.admin_url}/control", headers=AUTH, timeout=20
+        base_url=f"{service.admin_url}/control", headers=AUTH, timeout=60
     )
 
 

@@ -1,13 +1,8 @@
 """Registries and endpoints for tests of discovery."""
 
-import asyncio
-from collections.abc import Callable
-
 from service.discovery.model import Endpoint, UnknownService
 
-__all__ = ["FakeRegistry", "Heard", "endpoints", "until"]
-
-LIMIT = 20.0
+__all__ = ["FakeRegistry", "Heard", "endpoints"]
 
 
 def endpoints(count: int, **fields) -> tuple[Endpoint, ...]:
@@ -63,10 +58,3 @@ class Heard:
 
     def returned(self, service):
         self.told.append(("returned", service))
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for what another thread or process brings about."""
-    async with asyncio.timeout(LIMIT):
-        while not condition():
-            await asyncio.sleep(0.02)

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,9 +12,11 @@ import dns.message
 import dns.query
 import pytest
 
+from tests.support.programs import free_port
+
 __all__ = ["DnsServer", "dns_server"]
 
-LIMIT = 20.0
+LIMIT = 60.0
 
 ZONE = """\
 $ORIGIN example.
@@ -40,9 +41,7 @@ class DnsServer:
         self._config = folder / "Corefile"
         self._serial = 0
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket(type=socket.SOCK_DGRAM) as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
 
     def write(self, *records: str, ttl: int = 1) -> None:
@@ -88,8 +87,8 @@ def dns_server(folder: Path) -> Iterator[DnsServer]:
         pytest.skip("coredns is not on PATH")
     server = DnsServer(binary, folder)
     server.write()
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()

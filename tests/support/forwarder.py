@@ -6,6 +6,8 @@ import socket
 import threading
 from collections.abc import Iterator
 
+from tests.support.waiting import until
+
 __all__ = ["Forwarder", "forwarder"]
 
 
@@ -28,6 +30,8 @@ class Forwarder:
         self.most: int | None = None
         self.passed = 0
         self._ended = threading.Event()
+        self._ways = 0
+        self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.05)
         self.port = self._listener.getsockname()[1]
@@ -39,6 +43,13 @@ class Forwarder:
         self._thread.join()
         self._listener.close()
 
+    def tear(self) -> None:
+        """Cut what is connected now; whoever comes afterwards is let in."""
+        self.cut.set()
+        self.blocked.clear()
+        until(lambda: self._ways == 0)
+        self.cut.clear()
+
     def _accept(self) -> None:
         while not self._ended.is_set():
             with contextlib.suppress(TimeoutError):
@@ -49,8 +60,18 @@ class Forwarder:
         with near, contextlib.suppress(OSError):
             if self.cut.is_set():
                 return
-            with socket.create_connection(self._to) as far:
+            with self._counted(), socket.create_connection(self._to) as far:
                 self._pass_on(near, far)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._ways += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ways -= 1
 
     def _pass_on(self, near: socket.socket, far: socket.socket) -> None:
         with selectors.DefaultSelector() as selector:

@@ -205,7 +205,7 @@ class Campaign:
     port: int
     seed: int
     connections: int = 256
-    limit: float = 30.0
+    limit: float = 60.0
     statuses: Counter[int] = field(default_factory=Counter)
     sent: int = 0
     failures: list[tuple[str, bytes]] = field(default_factory=list)

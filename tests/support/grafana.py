@@ -97,7 +97,11 @@ def interpolated(expr: str, values: Mapping[str, str | list[str]]) -> str:
 
 
 def has_data(
-    prometheus: Prometheus, each: Asked, values: Mapping[str, str | list[str]]
+    prometheus: Prometheus,
+    each: Asked,
+    values: Mapping[str, str | list[str]],
+    *,
+    seconds: float = 300,
 ) -> bool:
     """
     Ask *prometheus* as Grafana does, and tell whether something would be drawn.
@@ -106,8 +110,9 @@ def has_data(
         prometheus: Data source.
         each: What is asked.
         values: Values of the variables.
+        seconds: How long ago the course begins.
 
-    Returns: Whether there is a series with a number in the last five minutes.
+    Returns: Whether there is a series with a number in that time.
     """
     expr = interpolated(each.expr, values)
     if each.kind == "variable":
@@ -117,7 +122,7 @@ def has_data(
     if each.now:
         numbers = [value for _, value in prometheus.query(expr)]
     else:
-        course = prometheus.course(expr, seconds=300, step=5)
+        course = prometheus.course(expr, seconds=seconds, step=5)
         numbers = [value for _, line in course for value in line]
     return not all(math.isnan(number) for number in numbers)
 

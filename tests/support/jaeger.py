@@ -17,7 +17,7 @@ from tests.support.programs import program as run
 
 __all__ = ["Jaeger", "running"]
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds that a trace may take to be found."""
 
 
@@ -46,7 +46,7 @@ class Jaeger:
                 "tags": json.dumps({key.replace("__", "."): tags[key] for key in tags}),
                 "limit": "1000",
             },
-            timeout=10,
+            timeout=60,
         )
         return list(found.raise_for_status().json()["data"] or ())
 

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator
 
 __all__ = ["KeepAliveLoad", "keep_alive_load"]
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds a request may take; a time-out is a failure."""
 
 

@@ -43,7 +43,7 @@ class Load:
     """
 
     port: int
-    limit: float = 30.0
+    limit: float = 60.0
     answers: list[Answer] = field(default_factory=list)
     _idle: deque = field(default_factory=deque)
 

@@ -37,16 +37,20 @@ class Loki:
     Args:
         url: Where it is.
         timeout: Seconds that an answer may take.
+        since: Seconds of which lines are returned.
     """
 
-    def __init__(self, url: str, *, timeout: float = 15) -> None:
+    def __init__(
+        self, url: str, *, timeout: float = 60, since: float = FIVE_MINUTES
+    ) -> None:
         self.url = url
+        self._since = since
         self._timeout = timeout
 
     def lines(self, query: str) -> list[tuple[dict[str, str], str]]:
-        """Return labels and text of each line of the last five minutes."""
+        """Return labels and text of each line of the last time."""
         now = time.time()
-        answer = self._get("query_range", query, start=now - FIVE_MINUTES, end=now + 60)
+        answer = self._get("query_range", query, start=now - self._since, end=now + 60)
         streams = answer["result"]
         return [(s["stream"], text) for s in streams for _at, text in s["values"]]
 

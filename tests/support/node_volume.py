@@ -6,43 +6,52 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.cluster import Namespace, kubectl
+from tests.support.cluster import WAIT, Namespace, kubectl
 
 __all__ = ["node_volume"]
 
 
 @contextlib.contextmanager
-def node_volume(ns: Namespace, *, image: str, user: int = 10001) -> Iterator[str]:
+def node_volume(
+    ns: Namespace, *, image: str, user: int = 10001, count: int = 1
+) -> Iterator[str]:
     """
-    Give a StorageClass by whose name one claim gets a volume that outlives its pods.
+    Give a StorageClass by whose name claims get a volume that outlives its pods.
 
     Args:
-        ns: Where the claim will be; it has to be there, and let in pods of root.
-        image: Has Python; makes the folder the user's, and empties it at the end.
+        ns: Where the folders are made ready; it has to be there, and let in pods of
+            root.
+        image: Has Python; makes the folders the user's, and empties them at the end.
         user: Who writes to the volume.
+        count: Claims that get one.
     """
-    name = f"httpserver-e2e-{secrets.token_hex(4)}"
+    storage = f"httpserver-e2e-{secrets.token_hex(4)}"
     node = json.loads(kubectl("get", "nodes", "-o", "json"))["items"][0]
     node = node["metadata"]["name"]
-    folder = f"/var/tmp/{name}"
-    _run(ns, node, folder, image, f"import os; os.chown('/data', {user}, {user})")
-    kubectl("create", "-f", "-", stdin=json.dumps(_volume(name, node, folder)))
+    folder = f"/var/tmp/{storage}"
+    volumes = [f"{storage}-{number}" for number in range(count)]
+    ready = f"import os\nfor name in {volumes}: os.makedirs('/data/' + name)"
+    _run(ns, node, folder, image, f"{ready}; os.chown('/data/' + name, {user}, {user})")
+    for name in volumes:
+        volume = _volume(name, storage, node, f"{folder}/{name}")
+        kubectl("create", "-f", "-", stdin=json.dumps(volume))
     try:
-        yield name
+        yield storage
     finally:
         clear = "import shutil; shutil.rmtree('/data', ignore_errors=True)"
         _run(ns, node, folder, image, clear)
-        kubectl("delete", "persistentvolume", name, "--wait=false")
+        gone = ("--wait=false", "--ignore-not-found")
+        kubectl("delete", "persistentvolume", *volumes, *gone)
 
 
-def _volume(name: str, node: str, folder: str) -> dict[str, Any]:
+def _volume(name: str, storage: str, node: str, folder: str) -> dict[str, Any]:
     here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
         "metadata": {"name": name},
         "spec": {
-            "storageClassName": name,
+            "storageClassName": storage,
             "capacity": {"storage": "10Gi"},
             "accessModes": ["ReadWriteOnce"],
             "persistentVolumeReclaimPolicy": "Retain",
@@ -75,5 +84,5 @@ def _run(ns: Namespace, node: str, folder: str, image: str, code: str) -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "folder"}}
     ns.kubectl("create", "-f", "-", stdin=json.dumps(pod | {"spec": spec}))
     done = "--for=jsonpath={.status.phase}=Succeeded"
-    ns.kubectl("wait", "pod/folder", done, "--timeout=60s")
+    ns.kubectl("wait", "pod/folder", done, WAIT)
     ns.kubectl("delete", "pod", "folder", "--now", "--wait")

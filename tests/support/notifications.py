@@ -17,6 +17,7 @@ from tests.support.alertmanager import Alertmanager, placed
 from tests.support.certificates import Authority
 from tests.support.cluster import (
     RESTRICTED,
+    WAIT,
     Namespace,
     forwarded,
     helm,
@@ -103,7 +104,7 @@ def operated() -> dict[str, Any]:
             "version": "v0.28.1",
             "replicas": 1,
             "configSecret": "alertmanager-configuration",
-            # as kube-prometheus-stack-values.yaml has it
+            # as kube-prometheus-stack-notifications.yaml has it
             "secrets": ["alertmanager-notifications"],
             "configMaps": ["mail-ca"],
             "containers": [
@@ -162,7 +163,7 @@ class World:
         command = ["/sinks/sms.py", str(PROVIDER_PORT)]
         image = ":".join(self.image)
         self.create(pod("provider", image, port=PROVIDER_PORT, command=command))
-        self.ns.kubectl("wait", "pod/provider", "--for=condition=Ready")
+        self.ns.kubectl("wait", "pod/provider", "--for=condition=Ready", WAIT)
 
     def start_mail(self) -> None:
         tls = Authority()
@@ -207,8 +208,9 @@ class World:
         place = self.folder / "place.yaml"
         place.write_text(yaml.safe_dump(values))
         helm(
-            *("install", "httpserver-sms", "helm/httpserver", "-n", self.ns.name),
-            *("-f", str(VALUES), "-f", str(place), "--wait", "--timeout=180s"),
+            *("install", "httpserver-sms", "helm/httpserver"),
+            *("--namespace", self.ns.name, "--wait", WAIT),
+            *("-f", str(VALUES), "-f", str(place)),
         )
 
     def start_alertmanager(self) -> None:
@@ -223,7 +225,7 @@ class World:
             operated(),
         )
         target = "alertmanager/notifications"
-        self.ns.kubectl("wait", target, "--for=condition=Available", "--timeout=180s")
+        self.ns.kubectl("wait", target, "--for=condition=Available", WAIT)
 
 
 @contextlib.contextmanager

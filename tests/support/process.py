@@ -14,8 +14,12 @@ from typing import Any
 
 __all__ = ["ServiceProcess", "serving"]
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds that any awaited condition may take before the test fails."""
+
+_LAST_LINES = 10.0
+"""Seconds that the log of a process may take to be read when it has ended; workers
+that outlive their killed parent hold it open."""
 
 
 class ServiceProcess:
@@ -46,7 +50,8 @@ class ServiceProcess:
         self.written: list[str] = []
         self.ports: dict[str, int] = {}
         self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
 
     @property
     def url(self) -> str:
@@ -60,7 +65,11 @@ class ServiceProcess:
         """Return the next log line of *event* with *fields*, or fail."""
         end = time.monotonic() + LIMIT
         while True:
-            line = self._lines.get(timeout=max(0.0, end - time.monotonic()))
+            try:
+                line = self._lines.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                seen = self.log[-5:]
+                raise AssertionError(f"no {event} {fields} so far: {seen}") from None
             if line is None:
                 raise AssertionError(
                     f"ended with {self.process.wait()} before {event}: {self.tail()}"
@@ -80,7 +89,10 @@ class ServiceProcess:
         self.process.send_signal(number)
 
     def await_exit(self, limit: float = LIMIT) -> int:
-        return self.process.wait(timeout=limit)
+        """Wait until the process has ended and its log is read to the end."""
+        code = self.process.wait(timeout=limit)
+        self._reading.join(_LAST_LINES)
+        return code
 
     def events(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.log if line["event"] == event]
@@ -93,6 +105,8 @@ class ServiceProcess:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        if not self.events("worker_started"):
+            self._reading.join(_LAST_LINES)
         for stream in (self.process.stdout, self.process.stderr):
             if stream is not None:
                 stream.close()

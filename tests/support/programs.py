@@ -1,6 +1,7 @@
 """Real programs beside the service: on free ports, run until a block ends."""
 
 import contextlib
+import random
 import signal
 import socket
 import subprocess
@@ -10,7 +11,19 @@ from pathlib import Path
 
 import httpx2
 
+from tests.support.waiting import until
+
 __all__ = ["Killable", "free_port", "free_ports", "gets", "program"]
+
+_CHANCE = random.SystemRandom()
+"""Of its own: tests beside this one, and those that seed theirs, get others."""
+
+_KINDS = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+
+_PORTS = range(10_100, 30_000)
+"""Ports that no kernel gives away by itself, neither to clients nor for port 0, nor a
+cluster to its services: one of them stays free until the program listens, and between
+its end and its next start."""
 
 
 def free_port() -> int:
@@ -19,12 +32,22 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return so many of them, each another."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Return so many of them, each another, free for TCP and UDP."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = _CHANCE.choice(_PORTS)
+        if all(_is_free(port, kind) for kind in _KINDS):
+            found.add(port)
+    return list(found)
+
+
+def _is_free(port: int, kind: socket.SocketKind) -> bool:
+    with socket.socket(type=kind) as asking:
+        try:
+            asking.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
@@ -82,10 +105,21 @@ def _await(
     raise AssertionError(f"{process.args!r} did not get ready: {said}")
 
 
+def _state(thread: Path) -> str:
+    """Return the letter of what a thread is doing."""
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+
+
 class Killable:
     """A program that a test kills, lets hang and starts again; see its `start`."""
 
     _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Number of its process, while it runs."""
+        assert self._process
+        return self._process.pid
 
     def kill(self) -> None:
         """End it at once, as a crash does."""
@@ -95,6 +129,9 @@ class Killable:
         """Let it hang with its connections open, as a machine does."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
+        threads = Path(f"/proc/{self.pid}/task")
+        # a thread that runs on another processor stops a moment later
+        until(lambda: all(_state(each) == "T" for each in threads.iterdir()))
 
     def resume(self) -> None:
         """Let it go on."""

@@ -56,7 +56,7 @@ class Prometheus:
     def _data(self, path: str, **parameters: str | float) -> Any:
         url = f"{self.url}/api/v1/{path}"
         # over plain HTTP; to load the authorities would take most of the time
-        answer = httpx2.get(url, params=parameters, timeout=30, verify=False).json()
+        answer = httpx2.get(url, params=parameters, timeout=60, verify=False).json()
         if answer["status"] != "success":
             raise AssertionError(f"{parameters}: {answer['error']}")
         return answer["data"]

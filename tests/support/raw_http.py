@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 
 __all__ = ["Answer", "Cut", "RawConnection", "get", "post", "request", "split_answer"]
 
-LIMIT = 10.0
+LIMIT = 60.0
 """Seconds that an awaited answer may take."""
 
 HOST = b"Host: localhost\r\n"

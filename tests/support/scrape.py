@@ -30,7 +30,7 @@ def known_value(service: ServiceProcess, series: str) -> float:
 
 
 def _values(service: ServiceProcess, series: str) -> Iterator[float]:
-    text = httpx2.get(f"{service.admin_url}/metrics", timeout=10).text
+    text = httpx2.get(f"{service.admin_url}/metrics", timeout=60).text
     for line in text.splitlines():
         name, _, number = line.rpartition(" ")
         if name == series:
@@ -38,7 +38,7 @@ def _values(service: ServiceProcess, series: str) -> Iterator[float]:
 
 
 def await_value(
-    service: ServiceProcess, series: str, wanted: float, *, limit: float = 10.0
+    service: ServiceProcess, series: str, wanted: float, *, limit: float = 60.0
 ) -> None:
     """Wait until *series* has at least the *wanted* value (0: exactly), or fail."""
     end = time.monotonic() + limit
@@ -58,7 +58,7 @@ def resident_bytes(service: ServiceProcess) -> int:
 
 
 def await_resident(
-    service: ServiceProcess, bound: float, *, limit: float = 20.0
+    service: ServiceProcess, bound: float, *, limit: float = 60.0
 ) -> int:
     """Wait until the process has no more than *bound* bytes resident; return them."""
     end = time.monotonic() + limit

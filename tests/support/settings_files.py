@@ -7,7 +7,7 @@ from typing import Any
 from service.config import Flag, Sources
 from service.config.layers import Layer
 
-__all__ = ["KubernetesMount", "only", "told"]
+__all__ = ["KubernetesMount", "only", "replaced", "told"]
 
 
 def only(
@@ -75,6 +75,13 @@ class KubernetesMount:
         for file in folder.iterdir():
             file.unlink()
         folder.rmdir()
+
+
+def replaced(file: Path, text: str) -> None:
+    """Let *file* hold *text*, at once: nobody reads a part of it, or nothing."""
+    new = file.with_name(f"{file.name}.new")
+    new.write_text(text)
+    new.rename(file)
 
 
 def told(layer: Layer) -> list[str]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 __all__ = ["Terminal", "on_terminal"]
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds that anything awaited may take before the test fails."""
 
 BECOME = """
