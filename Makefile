@@ -22,7 +22,8 @@ run: $(VENV)/.runtime ## serve with embedded defaults on :8080 (PORT=, ADMIN_POR
 	@exec $(BIN)/python -m service serve --port $(PORT) --admin-port $(ADMIN_PORT) --set server.drain_delay=0
 
 test: $(VENV)/.dev ## unit, property, integration and manifest tests
-	$(BIN)/python -m pytest -n auto -m "not e2e and not bench and not soak" $(PYTEST_ARGS)
+	@# hundreds of processes start: what one has compiled is there for the next
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto -m "not e2e and not bench and not soak" $(PYTEST_ARGS)
 
 soak: $(VENV)/.dev ## minutes under load and attack: slow clients, restarts, overload, rotation, fuzzing
 	$(BIN)/python -m pytest -p no:xdist -m "soak and not e2e" $(PYTEST_ARGS)
@@ -77,11 +78,12 @@ clean: ## remove what was installed and cached
 	rm -rf $(VENV) .scan-venv .supply-venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=python3.13 …"'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed: make PYTHON=python3.13 …"'
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: requirements/runtime.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@echo "installing into $(VENV), about a minute …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt | $(VENV)/bin/python
