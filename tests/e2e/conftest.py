@@ -21,6 +21,9 @@ from tests.support.cluster import await_value, kubectl, namespace
 from tests.support.cluster_state import namespaces, state
 from tests.support.commands import BUSY
 
+_LINES = 40
+"""Of a failure, when it is told at once."""
+
 
 def pytest_collection_modifyitems(items):
     """Mark every test of this folder."""
@@ -36,7 +39,16 @@ def pytest_runtest_makereport(item, call):
     if report.failed:
         for each in namespaces():
             report.sections.append(("cluster", state(each)))
+        _tell(report, item.config.get_terminal_writer())
     return report
+
+
+def _tell(report, writer):
+    """Tell a failure at once: a run that somebody ends from outside tells none."""
+    told = [report.longreprtext, *(text for _, text in report.sections)]
+    writer.line(f"\n{report.nodeid} ({report.when}):")
+    for line in "\n".join(told).splitlines()[-_LINES:]:
+        writer.line(f"  {line}")
 
 
 def _missing() -> str | None:

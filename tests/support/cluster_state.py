@@ -28,12 +28,27 @@ def namespaces() -> list[str]:
 def state(namespace: str) -> str:
     """Return its pods, its last events of interest, and the ends of the pods' logs."""
     pods = _items("-n", namespace, "get", "pods")
-    lines = [f"namespace {namespace}"]
+    lines = [*_nodes(), f"namespace {namespace}"]
     lines += [f"  pod {_pod(each)}" for each in pods]
     lines += [f"  event {each}" for each in _events(namespace)]
     for each in pods:
         lines += _log(namespace, each["metadata"]["name"])
     return "\n".join(line[:_WIDTH] for line in lines)
+
+
+def _nodes() -> list[str]:
+    """Return a line for each node that takes no pods, or lacks disk or memory."""
+    lines = []
+    for node in _items("get", "nodes"):
+        taints = [each["key"] for each in node["spec"].get("taints", [])]
+        wrong = [
+            f"{each['type']} {each['status']}: {each.get('message')}"
+            for each in node["status"].get("conditions", [])
+            if each["status"] != ("True" if each["type"] == "Ready" else "False")
+        ]
+        if taints or wrong:
+            lines.append(f"node {node['metadata']['name']} {taints} {wrong}")
+    return lines
 
 
 def _pod(pod: dict[str, Any]) -> str:
