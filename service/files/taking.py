@@ -156,13 +156,13 @@ class Taking:
         while True:
             record = await self.known(ctx)
             if record.complete:
-                await self._is_wanted(upload_id)  # no more, by this request
+                await self._withdraw(upload_id)
                 return record, None
             try:
                 partial = await self._open(upload_id)
             except (Held, errors.NotFound) as error:
                 if time.monotonic() > began + _PATIENCE[type(error)]:
-                    await self._is_wanted(upload_id)
+                    await self._withdraw(upload_id)
                     raise _kept_by_another(error) from None
             else:
                 return partial.record, partial
@@ -181,6 +181,10 @@ class Taking:
                 raise
 
         return await place.threads.acquire(place.partials.close, opened)
+
+    async def _withdraw(self, upload_id: str) -> None:
+        """Take back that an upload is wanted: this request waits for it no longer."""
+        await self._is_wanted(upload_id)
 
     def check_offset(
         self, ctx: RequestContext, partial: Partial, offset: int, *, complete: bool
