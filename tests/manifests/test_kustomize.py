@@ -8,7 +8,7 @@ import yaml
 from service import __version__
 from service.settings import Settings
 from tests.support import chart
-from tests.support.kustomize import BUILDS, build, pod_template
+from tests.support.kustomize import BUILDS, build, pod_template, workload
 from tests.support.scanners import schema_complaints
 
 APPS = [folder for folder in BUILDS if folder.startswith("k8s/")]
@@ -216,6 +216,46 @@ def test_patches_of_the_deployment_find_the_pod_of_the_log(tmp_path):
     assert {each["kind"] for each in built} & {"Deployment"} == set()
     assert "HTTPSERVER_LOG_SERVICE__ENABLED" in settings
     assert pod["automountServiceAccountToken"] is True
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("commitlog", "control"),
+        ("commitlog", "files-disk"),
+        ("commitlog", "phonebook-sqlite"),
+        ("control", "files-s3"),
+        ("control", "phonebook-cloudnativepg"),
+        ("files-disk", "phonebook-sqlite"),
+        ("files-s3", "phonebook-cloudnativepg"),
+        ("files-s3", "phonebook-postgresql"),
+    ],
+    ids="-".join,
+)
+def test_order_of_components_changes_nothing(pair, tmp_path):
+    """None takes away what another has brought, and both orders are valid."""
+    folder = chart.ROOT / "k8s/components"
+    workloads = []
+    for number, names in enumerate((pair, pair[::-1])):
+        target = tmp_path / str(number)
+        target.mkdir()
+        objects = overlay(target, *(folder / name for name in names))
+        built = target / "built.yaml"
+        built.write_text(yaml.safe_dump_all(objects))
+        assert schema_complaints(built) == ""
+        found = workload(objects)
+        workloads.append((found["kind"], unordered(found["spec"])))
+
+    assert workloads[0] == workloads[1]
+
+
+def unordered(value):
+    """Return *value* with its lists in one order."""
+    if isinstance(value, dict):
+        return {key: unordered(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return sorted((unordered(each) for each in value), key=repr)
+    return value
 
 
 def test_log_over_jetstream_takes_the_same_certificates(tmp_path):

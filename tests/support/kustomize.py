@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.chart import ROOT, documents, need_tool
 
-__all__ = ["BUILDS", "build", "build_text", "pod_template"]
+__all__ = ["BUILDS", "build", "build_text", "pod_template", "workload"]
 
 BUILDS = sorted(
     path.parent.relative_to(ROOT).as_posix()
@@ -32,15 +32,20 @@ def build(folder: str) -> list[dict[str, Any]]:
     return documents(build_text(folder))
 
 
-def pod_template(manifests: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the pod template of the service, which the log makes a StatefulSet."""
-    (workload,) = (
+def workload(manifests: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the service's Deployment, which the log makes a StatefulSet."""
+    (found,) = (
         each
         for each in manifests
         if each["kind"] in {"Deployment", "StatefulSet"}
         and each["metadata"]["name"] == "httpserver"
     )
-    template: dict[str, Any] = workload["spec"]["template"]
+    return found
+
+
+def pod_template(manifests: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the pod template of the service."""
+    template: dict[str, Any] = workload(manifests)["spec"]["template"]
     return template
 
 

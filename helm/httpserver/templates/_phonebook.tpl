@@ -18,32 +18,26 @@ resources:
 {{- end -}}
 
 {{/*
-The folder of the secret settings: one Secret, or two in one folder where PostgreSQL's URL comes from a Secret of its
-own. The kubelet swaps it when either changes, and the service watches.
+The folder of the secret settings, where PostgreSQL's URL may come from a Secret of its own. The kubelet swaps it when
+either changes, and the service watches.
 */}}
 {{- define "httpserver.secretsVolume" -}}
-{{- with .Values.phonebook.postgresql -}}
-{{- if .secretName -}}
 projected:
   defaultMode: 0440
   sources:
     - secret:
-        name: {{ include "httpserver.secretName" $ }}
+        name: {{ include "httpserver.secretName" . }}
         # The service runs without it, and takes it in when it comes.
         optional: true
+    {{- with .Values.phonebook.postgresql }}
+    {{- if .secretName }}
     - secret:
         name: {{ .secretName }}
         items:
           - key: {{ .urlKey }}
             path: phonebook__postgresql__url
-{{- else -}}
-secret:
-  secretName: {{ include "httpserver.secretName" $ }}
-  defaultMode: 0440
-  # The service runs without it, and takes it in when it comes.
-  optional: true
-{{- end -}}
-{{- end -}}
+    {{- end }}
+    {{- end }}
 {{- end -}}
 
 {{/* Where the container sees what the phone book needs. */}}
