@@ -26,6 +26,7 @@ from service.commitlog.jetstream_connection import (
     status_of,
 )
 from service.commitlog.jetstream_message import from_message
+from service.commitlog.protocol import Offsets
 from service.commitlog.record import Record, size_of
 
 __all__ = ["Tail"]
@@ -52,7 +53,7 @@ class Tail:
         connection: Of the log.
         stream: Its name.
         grown: Called with the next offset after each record that came.
-        look: Asks for the stream; raises when it is not what it was.
+        look: Asks which records there are; raises when the stream is another one.
 
     Concurrency: for one event loop.
     """
@@ -63,7 +64,7 @@ class Tail:
         stream: str,
         grown: Callable[[int], None],
         *,
-        look: Callable[[], Awaitable[object]],
+        look: Callable[[], Awaitable[Offsets]],
     ) -> None:
         self._connection, self._stream, self._grown = connection, stream, grown
         self._look = look
@@ -119,7 +120,7 @@ class Tail:
         """Take messages from one consumer until it is lost."""
         self._broken.clear()
         # one that was made anew would give other records for the same offsets
-        await self._look()
+        self._skip((await self._look()).lowest)
         async with self._connection.subscribed(self._take) as subject:
             await self._connection.ask(
                 f"CONSUMER.CREATE.{self._stream}",
@@ -133,6 +134,12 @@ class Tail:
                         await self._broken.wait()
                 if self._broken.is_set() or not self._heard:
                     return
+
+    def _skip(self, lowest: int) -> None:
+        """Go on at *lowest* where what comes next is no longer kept."""
+        if self._next < lowest:
+            self._clear()
+            self._next = lowest
 
     def _consumer(self, subject: str) -> dict[str, object]:
         return {

@@ -3,12 +3,20 @@ How many records and headers a message has, before any of them is made.
 
 An empty record takes two bytes of a message and a hundred of memory once it is parsed,
 so that one message of 4 MiB would be 200 MiB. Bytes that can begin a record or a header
-are counted first, which takes no time; only a message that has many of them is walked.
+are counted first, which takes no time; only a message that has many of them is parsed
+twice, the first time as one whose parts are mere bytes, a few to each. Whoever sends
+it need not be known yet, so nothing here goes through its fields one by one.
 
 Source: https://protobuf.dev/programming-guides/encoding/
 """
 
-from collections.abc import Iterator
+import functools
+from typing import Any
+
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
 
 from service.log_service.messages import MOST_HEADERS, MOST_RECORDS
 
@@ -20,36 +28,27 @@ _RECORDS, _HEADERS = 2, 3
 _BYTES = 2
 """Wire type of what has a length."""
 
-_MOST_SHIFT = 63
-"""Bits before the tenth byte of a number, which is the last that it may have."""
-
-_FIXED = {1: 8, 5: 4}
-"""Bytes of the wire types that have a fixed size."""
-
 
 def is_bounded(data: bytes) -> bool:
     """
     Whether the request has at most as many records and headers as it may.
 
     Args:
-        data: A `ProduceRequest` or `ProduceStreamRequest`, whole or not.
+        data: A `ProduceRequest` or `ProduceStreamRequest`, whole or not; of what is no
+            message at all nothing is known, and it is called bounded.
     """
     if (
         _may_begin(data, _RECORDS) <= MOST_RECORDS
         and _may_begin(data, _HEADERS) <= MOST_HEADERS
     ):
         return True
-    records = headers = 0
-    for number, start, end in _fields(data, 0, len(data)):
-        if number == _RECORDS:
-            records += 1
-            for inner, _, _ in _fields(data, start, end):
-                headers += inner == _HEADERS
-                if headers > MOST_HEADERS:
-                    return False
-        if records > MOST_RECORDS:
-            return False
-    return True
+    try:
+        records = _parts(_RECORDS, data)
+        return len(records) <= MOST_RECORDS and (
+            sum(len(_parts(_HEADERS, each)) for each in records) <= MOST_HEADERS
+        )
+    except DecodeError:
+        return True
 
 
 def _may_begin(data: bytes, number: int) -> int:
@@ -58,30 +57,21 @@ def _may_begin(data: bytes, number: int) -> int:
     return data.count(tag) + data.count(tag | 0x80)
 
 
-def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield number, start and end of the fields that have a length; end when unsure."""
-    try:
-        while at < end:
-            tag, at = _varint(data, at)
-            kind = tag & 7
-            if kind == _BYTES:
-                length, at = _varint(data, at)
-                yield tag >> 3, at, min(at + length, end)
-                at += length
-            elif kind == 0:
-                _, at = _varint(data, at)
-            else:
-                at += _FIXED.get(kind, 0)
-    except IndexError:
-        return
+def _parts(number: int, data: bytes) -> Any:
+    """Return the bytes of each field of this *number*."""
+    return _shape(number).FromString(data).parts
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number and the byte after it; IndexError when it has no end."""
-    value = shift = 0
-    while data[at] & 0x80:
-        value |= (data[at] & 0x7F) << shift
-        shift, at = shift + 7, at + 1
-        if shift > _MOST_SHIFT:
-            raise IndexError
-    return value | data[at] << shift, at + 1
+@functools.cache
+def _shape(number: int) -> Any:
+    """Return a message that knows the field of this *number* alone, as bytes."""
+    file = FileDescriptorProto(name=f"{number}.proto", syntax="proto3")
+    file.message_type.add(name=f"Shape{number}").field.add(
+        name="parts",
+        number=number,
+        type=FieldDescriptorProto.TYPE_BYTES,
+        label=FieldDescriptorProto.LABEL_REPEATED,
+    )
+    pool = DescriptorPool()
+    pool.Add(file)
+    return GetMessageClass(pool.FindMessageTypeByName(f"Shape{number}"))

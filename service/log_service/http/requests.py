@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from service.commitlog import Record
 from service.errors import Unprocessable, UnsupportedMediaType
+from service.log_service.messages import MOST_HEADERS
 from service.server.context import RequestContext
 from service.server.reading import is_json, media_type
 from service.server.responses import JSON
@@ -51,10 +52,12 @@ def records_of(body: Any) -> list[Record]:
     if not isinstance(body, dict):
         _wrong("", "is an object")
     if "records" not in body:
+        _check_headers([body])
         return [_record(body, "")]
     records = _members(body, {"records"}, "")["records"]
     if not isinstance(records, list) or not 0 < len(records) <= MOST_RECORDS:
         _wrong("records", f"is a list of 1 to {MOST_RECORDS} records")
+    _check_headers(records)
     return [_record(each, f"records[{at}]") for at, each in enumerate(records)]
 
 
@@ -80,6 +83,13 @@ def _record(body: Any, place: str) -> Record:
         None if key is None else _bytes(key, _at(place, "key")),
         _headers(given.get("headers", []), _at(place, "headers")),
     )
+
+
+def _check_headers(records: list[Any]) -> None:
+    """Refuse very many before there is an object of each."""
+    listed = [each.get("headers") for each in records if isinstance(each, dict)]
+    if sum(len(each) for each in listed if isinstance(each, list)) > MOST_HEADERS:
+        _wrong("headers", f"are at most {MOST_HEADERS}, of all records together")
 
 
 def _headers(listed: Any, place: str) -> tuple[tuple[str, bytes], ...]:

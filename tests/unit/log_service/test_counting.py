@@ -26,9 +26,10 @@ def sent(*records):
         (sent(*[log_pb2.Record(headers=[HEADER] * MOST_HEADERS)] * 2), False),
         (sent(log_pb2.Record(value=b"\x12\x1a" * 100_000)), True),
         (sent(log_pb2.Record(key=b"\x12\x00" * 100_000)), True),
-        (b"\x0b" + b"\x12\x00" * (MOST_RECORDS + 1) + b"\x0c", False),
+        (b"\x0b" + b"\x12\x00" * (MOST_RECORDS + 1) + b"\x0c", True),
         (b"\x12\x7f" * 100_000, True),
         (b"\x80" * 4_000_000 + b"\x12" * (MOST_RECORDS + 1), True),
+        (b"\x20\x12" * 2_000_000, True),
         (b"", True),
     ],
     ids=[
@@ -42,12 +43,30 @@ def sent(*records):
         "group",
         "overlapping",
         "endless_number",
+        "unknown_fields",
         "empty",
     ],
 )
 def test_message_of_very_many_parts_is_seen(message, bounded):
     """Parts count, and bytes that only look like their beginning do not."""
     assert is_bounded(message) is bounded
+
+
+@given(
+    st.lists(st.integers(0, 3), max_size=MOST_RECORDS // 1000),
+    st.sampled_from([1, 1000, 4000]),
+)
+def test_count_is_that_of_the_message(headers, times):
+    """Whatever the mixture is, it is refused where the parsed message would be."""
+    message = log_pb2.ProduceRequest()
+    message.records.extend(
+        log_pb2.Record(value=b"\x12\x1a", headers=[HEADER] * each)
+        for each in headers * times
+    )
+    bounded = len(headers) * times <= MOST_RECORDS
+    bounded &= sum(headers) * times <= MOST_HEADERS
+
+    assert is_bounded(message.SerializeToString()) is bounded
 
 
 @given(st.binary(max_size=200))

@@ -105,6 +105,16 @@ async def test_records_that_no_log_takes_are_told_what_is_wrong(api, log):
     assert answer.json()["detail"].endswith(": Nats-Msg-Id is wrong.")
 
 
+async def test_very_many_headers_are_refused_before_they_are_made(api, log):
+    """Each takes a few bytes to send, and many to keep."""
+    record = body("a") | {"headers": [{}] * 40_000}
+    answer = await api.post(RECORDS, json={"records": [record, record]})
+
+    assert answer.status_code == 422
+    assert "65535, of all records together" in answer.json()["detail"]
+    assert log.offsets().next == 0
+
+
 async def test_append_that_takes_too_long_goes_on_under_its_key(api, log):
     """504 with an unknown outcome; the same key leads to the one offset there is."""
     log.go_on.clear()
