@@ -7,9 +7,10 @@ RUN python -m venv --without-pip /opt/httpserver
 COPY requirements/runtime.txt .
 RUN python -m pip --python /opt/httpserver/bin/python install --require-hashes -r runtime.txt
 COPY service /opt/httpserver/app/service
-# Readable to any user, whatever the umask of the checkout; compiled here, because the root file system is read-only
-# where it runs.
-RUN chmod -R a+rX /opt/httpserver/app && \
+# The command of the documents, for `kubectl exec`. All is readable to any user, whatever the umask of the checkout, and
+# compiled here, because the root file system is read-only where it runs.
+RUN printf '#!/bin/sh\nexec /opt/httpserver/bin/python -m service "$@"\n' >/opt/httpserver/bin/httpserver && \
+    chmod -R a+rX /opt/httpserver/app && chmod 755 /opt/httpserver/bin/httpserver && \
     python -m compileall -q --invalidation-mode unchecked-hash /opt/httpserver/app /opt/httpserver/lib
 
 FROM python:3.13-slim-trixie

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from service import __version__
 from tests.support.cluster import RESTRICTED, WAIT, await_value, kubectl, namespace
 
 ASK = """
@@ -59,6 +60,13 @@ def test_image_serves_on_8099_by_default(pod):
 
     assert answer["name"] == "httpserver"
     assert answer["python"].startswith("3.13.")
+
+
+def test_image_has_the_command_of_the_documents(pod):
+    """`kubectl exec … -- httpserver …` does what it does elsewhere."""
+    version = pod.kubectl("exec", "image", "--", "httpserver", "version")
+
+    assert __version__ in version
 
 
 def test_image_has_no_installer_and_no_root(pod):

@@ -1,6 +1,7 @@
 """Services of files with full disks, quotas, few rights and sudden ends."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+from argon2 import PasswordHasher
 
 from tests.support.files import (
     CONTENT,
@@ -75,6 +77,31 @@ def test_only_who_may_changes_files(tmp_path, writers, status):
                 assert problem(client.request(method, "f")) == status
             assert problem(client.post("?name=g")) == status
     assert (tmp_path / "f").read_text() == "x"
+
+
+def test_upload_under_way_is_its_users_alone(tmp_path):
+    """Whoever else knows its URL is told what a stranger is: there is none."""
+    password = PasswordHasher(1, 8, 1).hash("secret")
+    users = json.dumps({"ann": password, "joe": password})
+    environment = {"HTTPSERVER_LOGIN__USERS": users}
+    named = settings(tmp_path, writers="users")
+    with serving(environment=environment, **named) as service:
+
+        def client(name):
+            said = {"username": name, "password": "secret"}
+            login = httpx.post(f"{service.url}/user/login", json=said, timeout=60)
+            token = login.json()["access_token"]
+            headers = {"authorization": f"Bearer {token}"}
+            return httpx.Client(base_url=service.url, headers=headers, timeout=60)
+
+        with client("ann") as ann, client("joe") as joe:
+            begun = ann.put(
+                "/files/f", content=b"half", headers={"upload-complete": "?0"}
+            )
+            url = begun.headers["location"]
+            asked = [joe.head(url), joe.delete(url), ann.head(url), ann.delete(url)]
+
+    assert [each.status_code for each in asked] == [404, 404, 204, 204]
 
 
 def test_quota_is_507_and_counts_what_was_there(tmp_path):

@@ -41,7 +41,7 @@ CHANGED = {
     "> 0.05": "prometheusRule.errorRatio=0.3",
     "/livez": 'prometheusRule.slo.ignoredRoutes="/up"',
     "/delay/": 'prometheusRule.slo.slowRoutes="/report"',
-    "httpserver-(tls|ca)": "",
+    "httpserver-(tls|ca|log-.+)": "",
     "docs/runbooks/": 'prometheusRule.runbookUrl="https://wiki.example.org"',
 }
 """Words of the source, and the value that takes the place of each in the chart."""
@@ -237,7 +237,10 @@ def test_every_place_has_the_same_rules() -> None:
     component = only(build("k8s/overlays/production"), "PrometheusRule")
     text = json.dumps(of_chart()).replace(r",namespace=\"httpserver\"", "")
     chart = json.loads(
-        text.replace("httpserver-tls|httpserver-ca", "httpserver-(tls|ca)")
+        text.replace(
+            "httpserver-tls|httpserver-ca|httpserver-log-.+",
+            "httpserver-(tls|ca|log-.+)",
+        )
     )
 
     assert plain["groups"] == source

@@ -17,7 +17,7 @@ changes each value and looks for the old word.
   | replace "> 0.05" (printf "> %v" $rule.errorRatio)
   | replace "/livez|/healthz|/readyz|/startupz|/latency" $rule.slo.ignoredRoutes
   | replace "/delay/.*" $rule.slo.slowRoutes
-  | replace "httpserver-(tls|ca)" (printf "%s|%s" (include "httpserver.certificateSecretName" .root) (include "httpserver.caName" .root))
+  | replace "httpserver-(tls|ca|log-.+)" (printf "%s|%s|%s-.+" (include "httpserver.certificateSecretName" .root) (include "httpserver.caName" .root) (include "httpserver.logName" .root))
   | replace "runbook: docs/runbooks/" $runbook
 -}}
 {{- end -}}
