@@ -97,7 +97,7 @@ def _inspected(
     except LogDamaged as damage:
         found.problem = str(damage)
         return found
-    if mark and mark.base_offset not in bases:
+    if mark and mark.is_missing(bases):
         found.problem = f"segment {mark.base_offset} of the synced mark is missing"
     for place, base in enumerate(bases):
         following = bases[place + 1] if place + 1 < len(bases) else None

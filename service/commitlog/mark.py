@@ -18,6 +18,7 @@ File `synced`, 40 bytes, little-endian, written by one call within one sector:
 """
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +49,16 @@ class Mark(NamedTuple):
     base_offset: int
     position: int
     next_offset: int
+
+    def is_missing(self, bases: Sequence[int]) -> bool:
+        """
+        Tell whether its segment should be among *bases*, in order, and is not.
+
+        One before the oldest was dropped by retention: after a power cut the mark may
+        be of any time before that.
+        """
+        dropped = bool(bases) and self.base_offset < bases[0]
+        return not dropped and self.base_offset not in bases
 
 
 def read_mark(directory: Path, files: FileSystem) -> Mark | None:

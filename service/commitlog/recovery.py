@@ -83,7 +83,7 @@ def recover(directory: Path, *, policy: Policy, files: FileSystem) -> Recovery:
     """
     mark, found = read_mark(directory, files), Recovery()
     bases = base_offsets(directory, files)
-    if mark and mark.base_offset not in bases:
+    if mark and mark.is_missing(bases):
         path = store_path(directory, mark.base_offset)
         raise LogDamaged(str(path), 0, "the segment of the synced mark is missing")
     if not bases:

@@ -204,18 +204,22 @@ def test_tail_above_the_mark_is_cut_at_any_byte():
             assert len(found) - (place - 16) // frame in {0, int(bool(zeros))}
 
 
-def _power_cuts(seed, generations=12):
+def _power_cuts(seed, generations=12, *, operations=60, **retention):
     """Write, cut the power at some operation, look; again and again."""
     rng, files, known = random.Random(seed), CrashFiles(), []
-    policy = Policy(segment_bytes=rng.choice([300, 5000]), index_interval_bytes=64)
+    sizes = {"segment_bytes": rng.choice([300, 5000]), **retention}
+    policy = Policy(index_interval_bytes=64, **sizes)
     for _ in range(generations):
-        files.budget, files.short = rng.randrange(60), rng.choice([0, 0, 5])
+        files.budget, files.short = rng.randrange(operations), rng.choice([0, 0, 5])
         tried = []
         try:
             log = Log(HERE, policy, files=files)
-            found = log.read(0, until=log.next_offset, **ALL)
-            assert [r.value for r in found[: len(known)]] == known, seed
-            known = [record.value for record in found]
+            low = log.lowest_offset
+            found = log.read(low, until=log.next_offset, **ALL)
+            values = [record.value for record in found]
+            assert values[: len(known) - low] == known[low:], seed
+            assert low <= (max(0, len(known) - LEFT) if retention else 0), seed
+            known[low:] = values
             while True:
                 tried = [
                     [Record(rng.randbytes(rng.randrange(60))) for _ in range(3)]
@@ -233,7 +237,19 @@ def test_power_cut_keeps_every_acknowledged_record():
     assert sum(_power_cuts(seed) for seed in range(300)) > 5000
 
 
+RETENTION = {"operations": 200, "segment_bytes": 300, "retention_bytes": 2000}
+LEFT = 6
+"""Last acknowledged records that such a retention always leaves."""
+
+
+def test_power_cut_keeps_every_record_that_retention_leaves():
+    """The same while the oldest segments go, in 50 histories."""
+    assert sum(_power_cuts(seed, **RETENTION) for seed in range(50)) > 5000
+
+
 @pytest.mark.soak
-def test_power_cut_keeps_every_acknowledged_record_in_long_histories():
+@pytest.mark.parametrize("options", [{}, RETENTION], ids=["all", "retention"])
+def test_power_cut_keeps_every_acknowledged_record_in_long_histories(options):
     """20,000 of them."""
-    assert sum(_power_cuts(seed) for seed in range(1000, 21_000)) > 300_000
+    seeds = range(1000, 21_000)
+    assert sum(_power_cuts(seed, **options) for seed in seeds) > 300_000

@@ -7,6 +7,7 @@ import pytest
 
 from service.commitlog import Acknowledge, Policy, Record, SegmentLog
 from service.commitlog.files import OsFileSystem
+from service.commitlog.inspection import inspect
 from service.commitlog.log import Log
 from tests.support.crash_files import CrashFiles
 
@@ -94,6 +95,24 @@ async def test_written_records_are_synced_after_the_interval(tmp_path):
 
     assert unsynced
     assert node.synced == bytes(node.data)
+
+
+def test_mark_of_a_segment_that_went_since_is_no_damage(tmp_path):
+    """It is not synced as segments go: a power cut may bring an old one back."""
+    log = Log(tmp_path, POLICY)
+    _fill(log, count=1)
+    old = (tmp_path / "synced").read_bytes()
+    _fill(log)
+    low, end = log.lowest_offset, log.next_offset
+    log.close()
+    (tmp_path / "synced").write_bytes(old)
+    found = inspect(tmp_path)
+    again = Log(tmp_path, POLICY)
+
+    assert low > 0
+    assert not found.damaged
+    assert (again.lowest_offset, again.next_offset) == (low, end)
+    again.close()
 
 
 class KeptFiles(OsFileSystem):
