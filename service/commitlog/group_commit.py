@@ -10,6 +10,7 @@ Source: DeWitt et al., "Implementation Techniques for Main Memory Database Syste
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -34,6 +35,8 @@ from service.commitlog.record import Record
 from service.commitlog.recovery import Recovery
 
 __all__ = ["SegmentLog"]
+
+_log = logging.getLogger(__name__)
 
 _READERS = 4
 """Threads that read: disks answer several at once, the interpreter runs one."""
@@ -199,7 +202,14 @@ class SegmentLog:
                 await self._commit(self._take())
             if self._maintenance_due:
                 self._maintenance_due = False
-                await self._loop.run_in_executor(self._writer, self._log.maintain)
+                await self._maintain()
+
+    async def _maintain(self) -> None:
+        """Do what is due by time; nobody waits who would be told of a failure."""
+        await self._loop.run_in_executor(self._writer, self._log.maintain)
+        if self._log.refused and not self._refused:
+            self._refused = self._log.refused
+            _log.error("no record is taken: %s", self._refused)
 
     def _take(self) -> list[_Waiting]:
         """Return what waits, up to the bytes of a group."""

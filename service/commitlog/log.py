@@ -118,6 +118,11 @@ class Log:
         return len(self._segments)
 
     @property
+    def refused(self) -> WritesRefused | None:
+        """Why no write is taken until a restart, or None."""
+        return self._refused
+
+    @property
     def _active(self) -> Segment:
         return self._segments.active
 

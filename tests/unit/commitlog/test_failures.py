@@ -65,6 +65,25 @@ async def test_refused_appends_take_no_memory():
     assert depths[1:] == depths[1:2] * 4
 
 
+async def test_sync_that_fails_in_the_background_is_told_without_an_append(caplog):
+    """Else the service would be ready until somebody loses an append by it."""
+    files, now = CrashFiles(), [1000.0]
+    policy = Policy(acknowledge=Acknowledge.WRITTEN, sync_interval=0.01)
+    log = await SegmentLog.open(HERE, policy, files=files, clock=lambda: now[0])
+    await log.append([Record(b"doubtful")])
+    files.fail = _failing("sync", errno.EIO)
+    now[0] += 1.0
+    async with asyncio.timeout(5):
+        while log.refused is None:
+            await asyncio.sleep(0.005)
+    with pytest.raises(WritesRefused, match="injected"):
+        await log.append([Record(b"late")])
+    await log.close()
+
+    (line,) = (each for each in caplog.records if "commitlog" in each.name)
+    assert line.message == f"no record is taken: {HERE / f'{0:020}.log'}: injected"
+
+
 async def test_restart_after_a_failed_sync_writes_the_doubtful_bytes_again():
     """The page cache calls them clean: only a new write brings them to the disk."""
     files = CrashFiles()
