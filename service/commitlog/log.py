@@ -25,7 +25,7 @@ from service.commitlog.mark import MarkFile
 from service.commitlog.policy import Policy
 from service.commitlog.record import Record, encode
 from service.commitlog.recovery import Recovery, recover
-from service.commitlog.segment import Segment
+from service.commitlog.segment import Segment, store_path
 from service.commitlog.segments import Hold, Segments
 from service.commitlog.syncing import Syncing
 
@@ -81,6 +81,7 @@ class Log:
         self._files: FileSystem = files or OsFileSystem()
         self._clock = clock
         self._refused: WritesRefused | None = None
+        self._half_made: Path | None = None
         self._files.names(directory)
         self._lock = self._files.lock(directory / LOCK)
         try:
@@ -188,6 +189,7 @@ class Log:
 
     def _write(self, batches: Sequence[Sequence[Record]], offsets: list[int]) -> None:
         """Write all batches; *offsets* grows as they are in the store."""
+        self._clear()
         frames: list[tuple[bytes, Record]] = []
         firsts: list[int] = []
         size, offset, now = 0, self.next_offset, self._now()
@@ -262,6 +264,7 @@ class Log:
 
     def _roll(self) -> None:
         """Seal the active segment, which is whole on disk then, and begin another."""
+        self._clear()
         if self._syncing.pending:
             self._sync()
         self._active.seal()
@@ -275,9 +278,9 @@ class Log:
                 index_interval_bytes=self._policy.index_interval_bytes,
             )
         except OSError:
-            # Half a segment would be mended at the next start; none is simpler.
+            self._half_made = store_path(self._directory, base)
             with contextlib.suppress(OSError):
-                self._files.remove(self._directory / f"{base:020}.log")
+                self._clear()
             raise
         segment.scan()
         self._segments.append(segment)
@@ -285,6 +288,18 @@ class Log:
         # what can't be removed is no reason to take no records; `maintain` tries again
         with contextlib.suppress(OSError):
             self._retain()
+
+    def _clear(self) -> None:
+        """
+        Remove what a roll that failed has left, before any other record is written.
+
+        Else the active segment would grow over its offset: the next start would find
+        two that do not join, also when a power cut brought the name back.
+        """
+        if self._half_made:
+            self._files.remove(self._half_made)
+            self._files.sync_directory(self._directory)
+            self._half_made = None
 
     def _retain(self) -> None:
         """Drop segments from the oldest on, as far as policy and readers let it."""

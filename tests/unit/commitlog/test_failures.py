@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import random
 import traceback
 from pathlib import Path
 
@@ -148,6 +149,33 @@ def test_shortage_loses_nothing_and_writing_works_once_it_is_over(
     assert len(kept) >= 40
     log.close()
     assert _values(Log(HERE, SMALL, files=files)) == kept
+
+
+@pytest.mark.parametrize("then", [None, "remove", "sync_directory"])
+def test_segment_that_could_not_be_opened_stays_away_after_a_power_cut(then):
+    """It would begin at an offset that the one before it has by now."""
+    files, opened = CrashFiles(), []
+    log = Log(HERE, SMALL, files=files)
+    log.commit([[Record(b"kept")]])
+
+    def fail(operation, name):
+        opened.extend([name] * (operation == "open"))
+        if operation == "open" or (opened and operation == then):
+            raise OSError(errno.EMFILE, "injected")
+
+    files.fail = fail
+    refused = [log.commit([[Record(bytes(size))]]).error for size in (500, 500)]
+    files.fail = lambda *_: None
+
+    assert all(isinstance(each, LogBusy) for each in refused)
+    assert log.commit([[Record(b"small")]]).error is None
+    assert _after_power_cuts(files) == {(b"kept", b"small")}
+
+
+def _after_power_cuts(files):
+    """Return what logs hold after many a power cut at one time."""
+    cuts = [files.crash(random.Random(seed)) for seed in range(40)]
+    return {tuple(_values(Log(HERE, SMALL, files=each))) for each in cuts}
 
 
 def test_full_disk_that_cannot_be_cut_refuses_writes():
