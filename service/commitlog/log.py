@@ -211,12 +211,12 @@ class Log:
         self, frames: list[tuple[bytes, Record]], firsts: list[int], done: list[int]
     ) -> None:
         if frames:
+            self._syncing.pending = True  # what fails is cut off, which is a change too
             try:
                 self._active.append(frames)
             except WritesRefused as failure:
                 self._refused = failure
                 raise
-            self._syncing.pending = True
         done += firsts
 
     def _short(self, failure: OSError) -> LogFull | LogBusy:

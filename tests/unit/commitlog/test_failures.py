@@ -172,6 +172,20 @@ def test_segment_that_could_not_be_opened_stays_away_after_a_power_cut(then):
     assert _after_power_cuts(files) == {(b"kept", b"small")}
 
 
+def test_failed_append_does_not_come_back_after_a_power_cut():
+    """A segment that is sealed is whole on disk, without what was cut off."""
+    files = CrashFiles()
+    log = Log(HERE, SMALL, files=files)
+    log.commit([[Record(b"kept")]])
+    files.fail = _failing("write", errno.ENOSPC)
+    refused = log.commit([[Record(b"refused")]]).error
+    files.fail = lambda *_: None
+
+    assert isinstance(refused, LogFull)
+    assert log.commit([[Record(bytes(500))]]).error is None
+    assert _after_power_cuts(files) == {(b"kept", bytes(500))}
+
+
 def _after_power_cuts(files):
     """Return what logs hold after many a power cut at one time."""
     cuts = [files.crash(random.Random(seed)) for seed in range(40)]
