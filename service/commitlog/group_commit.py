@@ -161,7 +161,9 @@ class SegmentLog:
 
     def offsets(self) -> Offsets:
         """Return which records can be read."""
-        return Offsets(self._log.lowest_offset, self._next_offset)
+        # retention may take records of a group that is not acknowledged yet
+        lowest = min(self._log.lowest_offset, self._next_offset)
+        return Offsets(lowest, self._next_offset)
 
     async def fresh_offsets(self) -> Offsets:
         """Return which records can be read; nobody else appends."""

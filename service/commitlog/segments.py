@@ -126,6 +126,7 @@ class Segments:
         with self._pinned(offset) as segments:
             lowest = segments[0].base_offset
             if not lowest <= offset <= until:
+                lowest = min(lowest, until)  # a group that is too large to keep
                 raise OffsetOutOfRange(offset, lowest=lowest, next_offset=until)
             for record, size in _frames(segments, offset, until):
                 # a compressed value is as large as it was when it is given out

@@ -1,16 +1,20 @@
 """What retention takes, and what it leaves to a reader."""
 
+import asyncio
 import contextlib
 import errno
+from pathlib import Path
 
 import pytest
 
 from service.commitlog import Acknowledge, Policy, Record, SegmentLog
+from service.commitlog.errors import OffsetOutOfRange
 from service.commitlog.files import OsFileSystem
 from service.commitlog.inspection import inspect
 from service.commitlog.log import Log
 from tests.support.crash_files import CrashFiles
 
+HERE = Path("log")
 POLICY = Policy(segment_bytes=300, retention_bytes=900)
 
 
@@ -80,6 +84,28 @@ async def test_follower_keeps_what_it_was_not_given(tmp_path):
     assert seen == list(range(40))
     assert log.offsets().lowest > 0
     await log.close()
+
+
+async def test_lowest_offset_is_never_above_the_next_one():
+    """Of a group that retention can't keep, segments go before it is acknowledged."""
+    files, seen = CrashFiles(), []
+    log = await SegmentLog.open(HERE, POLICY, files=files)
+    files.fail = lambda *_: seen.append(log.offsets())
+    await asyncio.gather(*(log.append([Record(bytes(200))]) for _ in range(20)))
+
+    assert set(seen) == {(0, 0)}
+    assert log.offsets().lowest > 0
+    await log.close()
+
+
+def test_read_of_what_went_before_it_was_acknowledged_tells_no_offset_above_the_next():
+    """Who goes on at the lowest one is not refused for it."""
+    log = Log(HERE, POLICY, files=CrashFiles())
+    _fill(log)
+    with pytest.raises(OffsetOutOfRange) as caught:
+        log.read(1, max_records=1, max_bytes=1, until=2)
+
+    assert (caught.value.lowest, caught.value.next_offset) == (2, 2)
 
 
 async def test_written_records_are_synced_after_the_interval(tmp_path):
