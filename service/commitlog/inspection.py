@@ -38,7 +38,8 @@ class SegmentReport:
         last_timestamp: The same, of the last whole record.
         problem: What is wrong, or "".
         position: Byte of the first wrong frame, or of the end.
-        torn: Whether the problem lies above the synced mark: the next start cuts it.
+        torn: Whether the problem lies above the synced mark: the next start cuts it,
+            or makes a segment anew that was only half made.
     """
 
     name: str
@@ -222,7 +223,9 @@ def _report(
         problem = damage.reason
     position = segment.store.end
     floor = mark.position if mark and mark.base_offset == base else 0
-    torn = bool(problem) and following is None and position >= max(floor, 1)
+    half_made = size <= FILE_HEADER_BYTES and not floor
+    cut = half_made or position >= max(floor, 1)
+    torn = bool(problem) and following is None and cut
     if not problem and position < floor:
         problem = f"it ends here, {floor} bytes were on disk"
     if not problem and following is not None and segment.next_offset != following:

@@ -61,6 +61,29 @@ def test_torn_tail_is_told_and_is_no_damage(directory):
     log.close()
 
 
+@pytest.mark.parametrize("size", [0, 5, 16])
+def test_half_made_last_segment_is_told_and_is_no_damage(directory, size):
+    """A start or a roll was cut off in it: the next start makes it anew."""
+    (directory / f"{20:020}.log").write_bytes(bytes(size))
+    done = _log("verify", directory)
+    log = Log(directory, POLICY)
+
+    assert done.exit_code == 0
+    assert "torn tail at byte 0: the header is wrong" in done.stderr
+    assert (log.next_offset, log.recovery.torn_bytes) == (20, 0)
+    log.close()
+
+
+def test_last_segment_that_lost_all_its_records_is_damaged(directory):
+    """The synced mark knows of them: it is not half-made."""
+    _stores(directory)[-1].write_bytes(b"")
+    done = _log("verify", directory)
+
+    assert done.exit_code == 1
+    with pytest.raises(LogDamaged):
+        Log(directory, POLICY)
+
+
 @pytest.mark.parametrize("place", [0, 1, -1], ids=["first", "middle", "last"])
 def test_damage_is_found_and_repair_keeps_what_lies_before(directory, place):
     """verify: exit code 1; repair: a log that opens, and the rest saved aside."""
