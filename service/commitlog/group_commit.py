@@ -208,10 +208,14 @@ class SegmentLog:
 
     async def _maintain(self) -> None:
         """Do what is due by time; nobody waits who would be told of a failure."""
-        await self._loop.run_in_executor(self._writer, self._log.maintain)
-        if self._log.refused and not self._refused:
-            self._refused = self._log.refused
-            _log.error("no record is taken: %s", self._refused)
+        try:
+            await self._loop.run_in_executor(self._writer, self._log.maintain)
+            refused = self._log.refused
+        except Exception as failure:  # noqa: BLE001 - a defect: appends must hear of it
+            refused = WritesRefused(f"the log failed: {failure!r}")
+        if refused and not self._refused:
+            self._refused = refused
+            _log.error("no record is taken: %s", refused)
 
     def _take(self) -> list[_Waiting]:
         """Return what waits, up to the bytes of a group."""

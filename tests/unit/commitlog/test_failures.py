@@ -85,6 +85,27 @@ async def test_sync_that_fails_in_the_background_is_told_without_an_append(caplo
     assert line.message == f"no record is taken: {HERE / f'{0:020}.log'}: injected"
 
 
+async def test_defect_in_the_background_leaves_nobody_waiting():
+    """Appends are refused, where they would wait for a task that has ended."""
+    files, now = CrashFiles(), [1000.0]
+    policy = Policy(acknowledge=Acknowledge.WRITTEN, sync_interval=0.01)
+    log = await SegmentLog.open(HERE, policy, files=files, clock=lambda: now[0])
+    await log.append([Record(b"doubtful")])
+
+    def broken(*_arguments):
+        raise RuntimeError("a defect")
+
+    files.fail = broken
+    now[0] += 1.0
+    async with asyncio.timeout(5):
+        while log.refused is None:
+            await asyncio.sleep(0.005)
+        with pytest.raises(WritesRefused, match="a defect"):
+            await log.append([Record(b"late")])
+        files.fail = lambda *_arguments: None
+        await log.close()
+
+
 async def test_restart_after_a_failed_sync_writes_the_doubtful_bytes_again():
     """The page cache calls them clean: only a new write brings them to the disk."""
     files = CrashFiles()
