@@ -33,15 +33,6 @@ class _Link:
         self.channel = channel
         self.stub = log_pb2_grpc.LogServiceStub(channel)
         self.calls = 0
-        self.retired = False
-
-    async def leave(self) -> None:
-        self.calls -= 1
-        await self.close_if_idle()
-
-    async def close_if_idle(self) -> None:
-        if self.retired and not self.calls:
-            await self.channel.close()
 
 
 class Channels:
@@ -68,6 +59,7 @@ class Channels:
         self._options = options
         self._tell = tell
         self._links: dict[Endpoint, _Link] = {}
+        self._retired: set[_Link] = set()
         self._stamp: _Stamp = ()
         self._credentials: grpc.ChannelCredentials | None = None
         self.closed = False
@@ -102,7 +94,8 @@ class Channels:
                 raise
             yield link.stub
         finally:
-            await link.leave()
+            link.calls -= 1
+            await self._end_if_idle(link)
 
     async def keep(self, endpoints: Iterable[Endpoint]) -> None:
         """Let the channels of all others end with their last calls."""
@@ -115,16 +108,25 @@ class Channels:
         return self.closed and not (task and task.cancelling())
 
     async def close(self) -> None:
-        """End all of them at once, calls included; there will be no others."""
+        """
+        End all of them at once, those on their way out and calls included; there will
+        be no others.
+        """
         self.closed = True
-        links, self._links = self._links, {}
-        for link in links.values():
+        links = {*self._links.values(), *self._retired}
+        self._links, self._retired = {}, set()
+        for link in links:
             await link.channel.close()
 
     async def _retire(self, endpoint: Endpoint) -> None:
         link = self._links.pop(endpoint)
-        link.retired = True
-        await link.close_if_idle()
+        self._retired.add(link)
+        await self._end_if_idle(link)
+
+    async def _end_if_idle(self, link: _Link) -> None:
+        if link in self._retired and not link.calls:
+            self._retired.remove(link)
+            await link.channel.close()
 
     async def _look(self) -> None:
         """Take new certificates in."""

@@ -22,8 +22,13 @@ from tests.support.programs import free_port
 from tests.support.waiting import fulfilled
 
 
-async def test_calls_under_way_are_told_when_their_client_is_closed():
-    """They are not cancelled as if their own task were; what was sent is in doubt."""
+@pytest.mark.parametrize("retired", [False, True], ids=["in use", "retired"])
+async def test_calls_under_way_are_told_when_their_client_is_closed(retired):
+    """
+    They are not cancelled as if their own task were; what was sent is in doubt.
+
+    Also over channels that no other call takes, as with certificates of yesterday.
+    """
     async with served(hang) as (server, log):
         calls = {
             "produce": log.produce(ONE),
@@ -33,6 +38,8 @@ async def test_calls_under_way_are_told_when_their_client_is_closed():
         }
         tasks = {name: asyncio.ensure_future(call) for name, call in calls.items()}
         await fulfilled(lambda: server.open == len(tasks))
+        if retired:
+            await log._calling._channels.keep([])
         await log.close()
         await asyncio.wait(tasks.values())
         found = {name: type(task.exception()) for name, task in tasks.items()}
