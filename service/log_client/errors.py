@@ -32,6 +32,7 @@ __all__ = [
     "ClientClosed",
     "IfUnknown",
     "NotConnected",
+    "cuts_off",
     "is_free",
     "is_lost",
     "passes",
@@ -53,6 +54,13 @@ _CUT = {
     grpc.StatusCode.UNKNOWN,
 }
 """Statuses of a network or server that went away in the middle."""
+
+_NOT_BEGUN = {
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
+}
+"""Statuses of what is no log service, or stands before one: it got no message."""
 
 _PASSING = {
     Reason.STOPPING,
@@ -151,10 +159,18 @@ def is_free(error: Exception) -> bool:
         return error.reason is Reason.STOPPING
     if isinstance(error, LogClosed | NotConnected):
         return True
-    cause = error.__cause__
-    if not isinstance(cause, grpc.aio.AioRpcError) or error_of(cause) is not None:
-        return False
-    return cause.code() is grpc.StatusCode.UNAVAILABLE
+    return _foreign(error) is grpc.StatusCode.UNAVAILABLE
+
+
+def cuts_off(error: Exception) -> bool:
+    """
+    Whether a stream that ended with *error* may have lost acknowledgements.
+
+    The service itself sends those first. gRPC ends all of a call at once for one
+    message that is too large.
+    """
+    code = _foreign(error)
+    return code is not None and code not in _NOT_BEGUN
 
 
 def is_lost(error: BaseException) -> bool:
@@ -164,3 +180,11 @@ def is_lost(error: BaseException) -> bool:
     if isinstance(error, ClientClosed):
         return False
     return isinstance(error, LogClosed | LogUnreachable | OutcomeUnknown)
+
+
+def _foreign(error: Exception) -> grpc.StatusCode | None:
+    """Return the status that became *error*, unless it is the service's own."""
+    cause = error.__cause__
+    if not isinstance(cause, grpc.aio.AioRpcError) or error_of(cause) is not None:
+        return None
+    return cause.code()

@@ -13,10 +13,11 @@ from typing import Any
 
 import grpc
 
-from service.commitlog.errors import OutcomeUnknown
+from service.commitlog.errors import CommitLogError, OutcomeUnknown
 from service.concurrency.cancelling import cancelled
 from service.log_api.v1 import log_pb2
 from service.log_client.calling import Calling, Flight
+from service.log_client.errors import cuts_off
 from service.log_client.sending import Outgoing, SourceFailed
 
 __all__ = ["Acknowledged", "produced"]
@@ -73,6 +74,10 @@ async def produced(
                 await cancelled([writing])
     except OutcomeUnknown as error:
         raise outgoing.lost(str(error)) from error
+    except CommitLogError as error:
+        if cuts_off(error):
+            outgoing.refused()
+        raise
     if not outgoing.is_done:
         raise outgoing.lost("the server ended the stream")
 

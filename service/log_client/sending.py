@@ -120,6 +120,13 @@ class Outgoing:
         count = sum(len(self._waiting[n]) for n in range(self._sent))
         return OutcomeUnknown(f"{count} records sent and not acknowledged: {why}")
 
+    def refused(self) -> None:
+        """
+        Note that the stream ended for one message, nobody knows which: it is not
+        stored, nor what is behind it. Those before it may be.
+        """
+        self._doubtful = max(self._doubtful, self._sent - 1)
+
     async def close(self) -> None:
         """Take no more from the source."""
         if self._pulling is not None:

@@ -71,11 +71,17 @@ async def served(*steps, **options):
         await server.stop(None)
 
 
-def cut(code=UNAVAILABLE):
-    """A step: the connection breaks off, which says nothing of the records."""
+def cut(code=UNAVAILABLE, *, why="", after=0):
+    """
+    A step: the connection breaks off, which says nothing of the records.
+
+    A stream is read so far first: *after* requests, without an acknowledgement.
+    """
 
     async def step(_request, context):
-        await context.abort(code, "")
+        for _ in range(after):
+            await context.read()
+        await context.abort(code, why)
 
     return step
 

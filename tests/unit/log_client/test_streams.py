@@ -11,6 +11,7 @@ from service.commitlog.errors import (
     LogUnreachable,
     OffsetOutOfRange,
     OutcomeUnknown,
+    RecordTooLarge,
 )
 from service.log_api.errors import CallRefused, Reason
 from service.log_api.v1 import log_pb2
@@ -141,6 +142,46 @@ async def test_producer_is_told_of_what_was_sent_and_not_acknowledged(then):
 
     assert first.offset == 0
     assert len(server.requests) == 1
+
+
+LARGER = "Received message larger than max (9 vs. 8)"
+EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize("if_unknown", ["raise", "deduplicated", "again"])
+@pytest.mark.parametrize("code", [EXHAUSTED, grpc.StatusCode.ABORTED])
+async def test_producer_is_told_of_doubt_when_the_call_ends_for_one_message(
+    code, if_unknown
+):
+    """gRPC drops the acknowledgements of those before; none is sent again."""
+    step = cut(code, why=LARGER, after=3)
+    async with served(step, if_unknown=if_unknown) as (server, log):
+        with pytest.raises(OutcomeUnknown, match="larger than max"):
+            await anext(log.produce_stream(source(b"a", b"b", b"c")))
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "count", "kind"),
+    [
+        pytest.param(EXHAUSTED, 1, RecordTooLarge, id="the only one"),
+        pytest.param(grpc.StatusCode.UNIMPLEMENTED, 3, CallFailed, id="no log"),
+        pytest.param(grpc.StatusCode.UNAUTHENTICATED, 3, CallFailed, id="not let in"),
+    ],
+)
+async def test_producer_is_told_when_nothing_is_stored_of_what_was_sent(
+    code, count, kind
+):
+    """What was refused was alone on its way, or the call never began."""
+    async with served(acknowledges(1, then=cut(code, after=count))) as (_, log):
+        values = [b"x"] * count
+        stream = log.produce_stream(source(b"first", *values))
+        first = await anext(stream)
+        with pytest.raises(kind):
+            await anext(stream)
+
+    assert first.offset == 0
 
 
 async def test_producer_takes_no_more_than_its_window():
