@@ -168,8 +168,9 @@ class LogClient:
         Append batches as they come; yield what each became, in their order.
 
         Args:
-            batches: Each gets consecutive offsets; empty ones are left out. What it
-                raises is raised, once all before it is acknowledged.
+            batches: Each gets consecutive offsets; empty ones are left out, and those
+                over 4 MB go alone. What it raises is raised, once all before it is
+                acknowledged.
             window_bytes: Bytes that may wait for their acknowledgement; then no more
                 is taken from *batches*.
 

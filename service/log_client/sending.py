@@ -5,12 +5,14 @@ What a stream of producers has sent, and what was acknowledged of it.
                           ◀── again, on the next stream, what is not
 
 No more is taken while too much waits for its acknowledgement, so a source of any length
-needs the memory of one window.
+needs the memory of one window. A batch that may be too large for the server is alone on
+its way: gRPC ends the whole stream for it, and acknowledges nothing of what is with it.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple
 
 import grpc
 
@@ -22,7 +24,16 @@ from service.log_client.records import to_send, with_id
 
 __all__ = ["Outgoing", "SourceFailed"]
 
-_Batch = list[log_pb2.Record]
+_LARGE = 4_000_000
+"""Bytes of a batch that may be too large: a server takes messages of 4 MiB unless it is
+told otherwise, in which 10,000 records have some bytes each in between."""
+
+
+class _Batch(NamedTuple):
+    """Records, and how many bytes they have."""
+
+    records: list[log_pb2.Record]
+    size: int
 
 
 class SourceFailed(Exception):
@@ -83,19 +94,18 @@ class Outgoing:
         """Begin with the first batch that was not acknowledged."""
         self._sent = 0
 
-    async def take(self) -> _Batch | None:
+    async def take(self) -> list[log_pb2.Record] | None:
         """Return what is to be sent next, None after the last."""
         if self._sent == len(self._waiting):
-            while self._bytes >= self._window:
-                self._room.clear()
-                await self._room.wait()
+            await self._until(lambda: self._bytes < self._window)
             batch = await self._next()
             if batch is None:
                 return None
             self._waiting.append(batch)
-            self._bytes += _size(batch)
+            self._bytes += batch.size
+        await self._until(self._may_go)
         self._sent += 1
-        return self._waiting[self._sent - 1]
+        return self._waiting[self._sent - 1].records
 
     def acknowledge(self) -> None:
         """
@@ -107,7 +117,7 @@ class Outgoing:
         if not self._sent:
             text = "the server acknowledged what was not sent to it"
             raise CallFailed(grpc.StatusCode.DATA_LOSS, text)
-        self._bytes -= _size(self._waiting.popleft())
+        self._bytes -= self._waiting.popleft().size
         self._sent -= 1
         self._doubtful = max(0, self._doubtful - 1)
         self._room.set()
@@ -117,7 +127,7 @@ class Outgoing:
         self._doubtful = max(self._doubtful, self._sent)
         if not self._sent:
             return LogUnreachable(why)
-        count = sum(len(self._waiting[n]) for n in range(self._sent))
+        count = sum(len(self._waiting[n].records) for n in range(self._sent))
         return OutcomeUnknown(f"{count} records sent and not acknowledged: {why}")
 
     def refused(self) -> None:
@@ -133,6 +143,19 @@ class Outgoing:
             self._pulling.cancel()
             await asyncio.wait([self._pulling])
 
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait for acknowledgements until *condition* holds."""
+        while not condition():
+            self._room.clear()
+            await self._room.wait()
+
+    def _may_go(self) -> bool:
+        """Whether the next batch may join what is on its way."""
+        if not self._sent:
+            return True
+        first, following = self._waiting[0], self._waiting[self._sent]
+        return max(first.size, following.size) < _LARGE
+
     async def _next(self) -> _Batch | None:
         while not self._ended:
             if self._pulling is None:
@@ -146,12 +169,12 @@ class Outgoing:
             self._pulling = None
             if records:
                 named = map(with_id, records) if self._identified else records
-                return [to_send(each) for each in named]
+                return _batch([to_send(each) for each in named])
         return None
 
     async def _pull(self) -> Sequence[Record] | None:
         return await anext(self._source, None)
 
 
-def _size(batch: _Batch) -> int:
-    return sum(each.ByteSize() for each in batch)
+def _batch(records: list[log_pb2.Record]) -> _Batch:
+    return _Batch(records, sum(each.ByteSize() for each in records))

@@ -1,10 +1,13 @@
 """What a stream has sent, and what was acknowledged of it."""
 
+import asyncio
+
 import pytest
 
 from service.commitlog import Record
 from service.commitlog.errors import LogUnreachable, OutcomeUnknown
 from service.commitlog.jetstream_message import MESSAGE_ID
+from service.concurrency.cancelling import cancelled
 from service.log_client.errors import CallFailed
 from service.log_client.sending import Outgoing
 
@@ -18,8 +21,16 @@ def outgoing(*values, **others):
     return Outgoing(source(*values), window_bytes=100, identified=False, **others)
 
 
-async def taken(sender, count):
-    return [[each.value for each in await sender.take()] for _ in range(count)]
+async def taken(sender, count, sent=None):
+    sent = [] if sent is None else sent
+    for _ in range(count):
+        sent.append([each.value for each in await sender.take()])
+    return sent
+
+
+async def settled():
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 async def test_lost_stream_sends_again_what_was_not_acknowledged():
@@ -69,6 +80,27 @@ async def test_acknowledgement_of_what_was_not_sent_loses_nothing():
         sender.acknowledge()
     sender.again()
     assert await taken(sender, 1) == [[b"b"]]
+
+
+@pytest.mark.parametrize("lost", [0, 1], ids=["at first", "again"])
+async def test_large_batch_is_alone_on_its_way(lost):
+    """gRPC may end the call for it, and would drop the answers to others."""
+    values = (b"a", bytes(4_000_000), b"b")
+    sender = Outgoing(source(*values), window_bytes=10_000_000, identified=False)
+    for _ in range(lost):
+        stream = asyncio.create_task(taken(sender, len(values)))
+        await settled()
+        await cancelled([stream])
+        sender.again()
+    counts = []
+    stream = asyncio.create_task(taken(sender, len(values), sent := []))
+    for _ in values:
+        await settled()
+        counts.append(len(sent))
+        sender.acknowledge()
+
+    assert counts == [1, 2, 3]
+    assert await stream == [[each] for each in values]
 
 
 async def test_failure_of_the_source_is_told_by_each_stream():
