@@ -1,9 +1,8 @@
 """`httpserver log produce`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, aclosing, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,7 +12,8 @@ from service.cli.input import is_text
 from service.cli.log.forms import from_json
 from service.cli.log.lines import BadLine, groups
 from service.cli.log.remote import Server, calls_log
-from service.cli.output import complain, write
+from service.cli.log.told import STREAM, Done, cuts, sums
+from service.cli.output import write
 from service.cli.progress import counting
 from service.cli.remote import read_header
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["produce"]
 
-STREAM = Path("-")
 _STDIN = 0
 
 IfUnknownOption = Annotated[
@@ -36,32 +35,6 @@ IfUnknownOption = Annotated[
         "send them again, maybe twice.",
     ),
 ]
-
-
-@dataclass(slots=True)
-class _Done:
-    """
-    What became of the lines.
-
-    Attributes:
-        skipped: Lines that were left out.
-        taken: Lines that were given to the client.
-        count: Lines of these that were acknowledged.
-        first: Offset of the first one.
-        last: Offset of the last one.
-    """
-
-    skipped: int
-    taken: int = 0
-    count: int = 0
-    first: int = -1
-    last: int = -1
-
-    def add(self, offset: int, count: int) -> None:
-        """Count a batch."""
-        self.first = self.first if self.count else offset
-        self.count += count
-        self.last = offset + count - 1
 
 
 @calls_log
@@ -113,21 +86,21 @@ def produce(
     form = _form(key, header, as_json=as_json)
     if values and (file != STREAM or from_line > 1):
         raise typer.BadParameter("either values or a file")
-    done = _Done(from_line - 1)
+    done = Done(from_line - 1)
     with ExitStack() as stack:
         lines = _given(values) if values else groups(_opened(file, stack), batch)
         records = _records(lines, form, done)
         way = "raise" if if_unknown == "stop" else if_unknown
-        with _cuts(file, done, told=not values):
+        with cuts(file, done, told=not values):
             asyncio.run(_produced(server.client(way), records, done, each=bool(values)))
     if not values:
-        write(_sums(done))
+        write(sums(done))
 
 
 async def _produced(
     client: "LogClient",
     records: AsyncIterator[list["Record"]],
-    done: _Done,
+    done: Done,
     *,
     each: bool,
 ) -> None:
@@ -142,7 +115,7 @@ async def _produced(
 
 
 async def _records(
-    lines: AsyncIterator[list[bytes]], form: "Form", done: _Done
+    lines: AsyncIterator[list[bytes]], form: "Form", done: Done
 ) -> AsyncIterator[list["Record"]]:
     number = 0
     async for group in lines:
@@ -190,48 +163,3 @@ def _opened(file: Path, stack: ExitStack) -> int:
         return stack.enter_context(file.open("rb", buffering=0)).fileno()
     except OSError as error:
         raise typer.BadParameter(f"{file}: {error.strerror}") from None
-
-
-@contextmanager
-def _cuts(file: Path, done: _Done, *, told: bool) -> Iterator[None]:
-    """Tell what is stored when the block is cut, and what else is wrong with a file."""
-    from service.commitlog.errors import CommitLogError, WritesRefused
-
-    name = "standard input" if file == STREAM else file
-    try:
-        yield
-    except BadLine as error:
-        complain(f"{name}: {error}" if told else str(error))
-        _tell_cut(done, in_doubt=False, told=told)
-        raise typer.Exit(2) from None
-    except OSError as error:
-        complain(f"{name}: {error.strerror}")
-        _tell_cut(done, in_doubt=False, told=told)
-        raise typer.Exit(2) from None
-    except CommitLogError as error:
-        _tell_cut(done, in_doubt=isinstance(error, WritesRefused), told=told)
-        raise
-    except KeyboardInterrupt:
-        _tell_cut(done, in_doubt=True, told=told)
-        raise
-
-
-def _tell_cut(done: _Done, *, in_doubt: bool, told: bool) -> None:
-    if not told:
-        if in_doubt and done.taken > done.count:
-            complain("what has no offset above may be stored or not")
-        return
-    write(_sums(done))
-    last = done.skipped + done.count
-    if in_doubt and done.taken > done.count:
-        end = done.skipped + done.taken
-        lines = f"line {end}" if end == last + 1 else f"lines {last + 1} to {end}"
-        complain(f"{lines} may be stored or not, and nothing behind is")
-    complain(f"to go on: --from-line {last + 1}")
-
-
-def _sums(done: _Done) -> str:
-    if not done.count:
-        return "0 records acknowledged"
-    noun = "record" if done.count == 1 else "records"
-    return f"{done.count} {noun} acknowledged, offsets {done.first} to {done.last}"
