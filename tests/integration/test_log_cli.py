@@ -213,6 +213,37 @@ def test_producer_of_a_killed_service_tells_where_to_go_on(tmp_path):
     assert whole == kept + values[count:]
 
 
+def test_line_over_a_message_leaves_those_before_it_and_is_named(service):
+    """Sent again from there, nothing is stored twice."""
+    lines = [b"%d" % n for n in range(20_000)]
+    stdin = b"\n".join([*lines, bytes(4_200_000), b"last"])
+    written, told, code = run(service, "produce", stdin=stdin)
+    mended = b"\n".join([*lines, b"shorter", b"last"])
+    more = run(service, "produce", "--from-line", "20001", stdin=mended)
+
+    assert (written, code) == (b"20000 records acknowledged, offsets 0 to 19999\n", 1)
+    assert "standard input: line 20001 is too large" in told
+    assert "to go on: --from-line 20001" in told
+    assert "may be stored" not in told
+    assert more[2] == 0
+    assert stored(service) == [*lines, b"shorter", b"last"]
+
+
+def test_lines_that_the_log_does_not_take_are_named(tmp_path):
+    """Those that were sent at once, with --batch 1 the very line."""
+    lines = b"a\n" + b"x" * 200 + b"\nb"
+    with serving_log(tmp_path / "log", policy__max_record_bytes=100) as service:
+        at_once = run(service, "produce", stdin=lines)
+        each = run(service, "produce", "--batch", "1", stdin=lines)
+        kept = stored(service)
+
+    some = "one of lines 1 to 2 is too large, or all at once: --batch 1 tells which"
+    assert f"standard input: {some}\nto go on: --from-line 1\n" in at_once[1]
+    assert "standard input: line 2 is too large\nto go on: --from-line 2\n" in each[1]
+    assert (at_once[2], each[2]) == (1, 1)
+    assert kept == [b"a"]
+
+
 def test_tail_shows_what_comes_until_it_is_interrupted(service):
     """From now on; Ctrl-C ends it with 130."""
     run(service, "produce", "before")

@@ -127,10 +127,10 @@ async def _records(
                     found.append(form(line))
                 except ValueError as error:
                     if found:  # what is right goes first
-                        done.taken += len(found)
+                        done.give(len(found))
                         yield found
                     raise BadLine(number, str(error)) from None
-        done.taken += len(found)
+        done.give(len(found))
         yield found
 
 
