@@ -337,7 +337,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > self._max_head:
             raise BadAnswer("the head is too large")
-        self._headers.append((name.lower(), value))
+        # the parser leaves blanks behind a value on it (RFC 9110 §5.5)
+        self._headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Take the head (parser)."""

@@ -71,6 +71,11 @@ NO_ANSWER = {
         502,
         "bad_answer",
     ),
+    "a length of 5,000 digits": (
+        then(HEAD + b"content-length: " + b"2".zfill(5000) + b"\r\n\r\nok"),
+        502,
+        "bad_answer",
+    ),
     "a bare CR in a value": (
         then(HEAD + b"x: a\rb\r\ncontent-length: 2\r\n\r\nok"),
         502,

@@ -60,6 +60,29 @@ async def test_connection_that_was_laid_aside_is_not_late():
     assert connection.usable
 
 
+@pytest.mark.parametrize(
+    ("field", "body"),
+    [
+        (b"content-length: 2 ", b"ok"),
+        (b"content-length: 2\t \t", b"ok"),
+        (b"transfer-encoding: chunked ", b"2\r\nok\r\n0\r\n\r\n"),
+    ],
+    ids=["length, space", "length, tabs", "chunks, space"],
+)
+async def test_blanks_behind_a_value_are_none_of_it(field, body):
+    """RFC 9110 §5.5: they are no part of what framing and clients are told."""
+    connection = connected()
+    begin(connection)
+
+    connection.data_received(b"HTTP/1.1 200 OK\r\n%b\r\nx:  a b \r\n\r\n" % field)
+    connection.data_received(body)
+
+    head = await connection.head()
+    assert head.headers == [tuple(field.rstrip().split(b": ")), (b"x", b"a b")]
+    assert await connection.piece() == b"ok"
+    assert connection.reusable
+
+
 async def test_answer_that_does_not_come_in_time_ends_the_exchange():
     """By the limit of the phase, which its name tells."""
     connection = connected()
