@@ -172,12 +172,14 @@ class UpstreamConnection(asyncio.Protocol):
         Return the head of the answer, once it is there.
 
         Raises:
-            Failure: It does not come.
+            Failure: It does not come, or nobody is to get it any more.
         """
         while self._head is None:
             if self._failure is not None:
                 raise self._failure
             await self._changed()
+        if isinstance(self._failure, ClientLeft):
+            raise self._failure  # in the same turn of the loop
         return self._head
 
     async def go_ahead(self, seconds: float) -> None:

@@ -5,34 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.proxy.connection import UpstreamConnection
 from service.proxy.failures import TimedOut, TornOff
+from tests.support.upstream_connection import connected
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-
-
-class Transport(asyncio.Transport):
-    """Keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.aborted = False
-
-    def write(self, data) -> None:
-        self.written += data
-
-    def is_closing(self) -> bool:
-        return self.aborted
-
-    def abort(self) -> None:
-        self.aborted = True
-
-
-def connected() -> UpstreamConnection:
-    connection = UpstreamConnection(max_head=1000)
-    connection.connection_made(Transport())
-    return connection
 
 
 def begin(connection, *, seconds=5.0, watched=None, now=0.0) -> None:
