@@ -97,7 +97,7 @@ class Attempt:
             raise Unasked("open", words, error.retry_after) from error
         began = breaker.clock()
         try:
-            await self._connect(tried, fresh=fresh)
+            await self._connect(tried, fresh=fresh, ends_at=ends_at)
             began_sending = breaker.clock()
             head = await self._exchange(
                 request, mute=mute, ends_at=ends_at, watched=watched
@@ -117,19 +117,27 @@ class Attempt:
         breaker.end(period, began, unwell)
         return head
 
-    async def _connect(self, tried: Collection[Endpoint], *, fresh: bool) -> None:
+    async def _connect(
+        self, tried: Collection[Endpoint], *, fresh: bool, ends_at: float
+    ) -> None:
         self._claim = self._upstream.claim(tried)
         self.endpoint = self._claim.endpoint
         pool = self._pool = self._upstream.pool(self.endpoint)
-        self.connection = await pool.take(connect=self._timeouts.connect, fresh=fresh)
+        connect = self._connecting(ends_at)
+        self.connection = await pool.take(connect=connect, fresh=fresh)
 
-    async def _opening(self, request: Outgoing) -> tuple[bytes, bool]:
+    def _connecting(self, ends_at: float) -> float:
+        """Return the seconds that connecting may take."""
+        left = ends_at - asyncio.get_running_loop().time()
+        return min(self._timeouts.connect, left)
+
+    async def _opening(self, request: Outgoing, ends_at: float) -> tuple[bytes, bool]:
         """Return the first of the body, and keep a connection to send it on."""
         first = await request.opening()
         if not self.connection.usable and self._pool is not None:
             # it was laid aside before, and ended while the client took its time
             self._pool.give_back(self.connection)
-            connect = self._timeouts.connect
+            connect = self._connecting(ends_at)
             self.connection = await self._pool.take(connect=connect, fresh=True)
         return first
 
@@ -140,7 +148,7 @@ class Attempt:
         data, rest = request.head, False
         opened = request.has_body and not request.expects
         if opened:
-            first, rest = await self._opening(request)
+            first, rest = await self._opening(request, ends_at)
             data += first
         connection = self.connection
         connection.begin(

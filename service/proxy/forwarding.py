@@ -177,7 +177,7 @@ class Forwarder:
                 )
                 if head.status not in _UNWELL:
                     return attempt
-                if not self._may_repeat(request, Unwell(), retries):
+                if not self._may_repeat(request, Unwell(), retries, ends_at):
                     return attempt
                 failure: Failure = Unwell(str(head.status))
                 self._tell(attempt, failure)
@@ -187,14 +187,20 @@ class Forwarder:
                 self._tell(attempt, failure)
                 first = attempt.stale and not stale and request.idempotent
                 stale = first and request.replayable
-                if not stale and not self._may_repeat(request, failure, retries):
+                if not stale and not self._may_repeat(
+                    request, failure, retries, ends_at
+                ):
                     raise
             retries += not stale
             self._metrics.retried()
             if attempt.endpoint is not None:
-                await self._pause(attempt.endpoint, tried, retries)
+                await self._pause(attempt.endpoint, tried, retries, ends_at)
 
-    def _may_repeat(self, request: Outgoing, failure: Failure, retries: int) -> bool:
+    def _may_repeat(
+        self, request: Outgoing, failure: Failure, retries: int, ends_at: float
+    ) -> bool:
+        if asyncio.get_running_loop().time() >= ends_at:
+            return False
         if failure.status == 503 and not isinstance(failure, Unwell):  # noqa: PLR2004 - not asked
             return False
         if isinstance(failure, ClientLeft) or retries >= self._route.retries:
@@ -208,14 +214,16 @@ class Forwarder:
         return elsewhere or self._upstream.budget.spend()
 
     async def _pause(
-        self, endpoint: Endpoint, tried: list[Endpoint], retries: int
+        self, endpoint: Endpoint, tried: list[Endpoint], retries: int, ends_at: float
     ) -> None:
         """Go to another endpoint at once, and to the same one after a while."""
         if self._target.scheme == "service" and endpoint not in tried:
             tried.append(endpoint)
             return
         if retries:
-            await asyncio.sleep(random.uniform(0, PAUSE * 2**retries))  # noqa: S311 - spreads load
+            pause = random.uniform(0, PAUSE * 2**retries)  # noqa: S311 - spreads load
+            left = ends_at - asyncio.get_running_loop().time()
+            await asyncio.sleep(min(pause, left / 2))  # the rest is for the attempt
 
     def _tell(self, attempt: Attempt, failure: Failure) -> None:
         self._metrics.attempt_failed(failure.reason)
