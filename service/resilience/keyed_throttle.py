@@ -58,15 +58,17 @@ class KeyedThrottle:
     """
     One token bucket per key, in as little memory as can be.
 
-    What is known of 1,000,000 addresses (IPv4, as text) takes 120 MB, the text
-    included, and 150 MB while others take their place (measured with CPython 3.11).
+    What is known of 1,000,000 addresses (IPv4, as text) takes 125 MB, the text
+    included, and up to 160 MB as they come again and others take their place (measured
+    with CPython 3.11).
 
     Args:
         limits: Gives capacity and refill rate (tokens per second) of the buckets; asked
             at each call, so that new limits take effect at once. What a key has taken
             stays taken, at most a full bucket of the new limits.
         max_keys: Keys that are remembered; for one more, one of those not used for
-            longest is forgotten, and begins anew with a full bucket.
+            longest is forgotten, and begins anew with a full bucket. To be refused is
+            a use as well.
         clock: Gives the time in seconds.
 
     Concurrency:
@@ -132,6 +134,10 @@ class _Shard:
     """
     Some of the keys: those used of late, and the older ones.
 
+    Those used of late stand in the order of their last use, the older ones in the
+    reverse: a dict gives its last item at once, while the way to its first leads past
+    all that were there before.
+
     Once every older key must be full again, forgetting it loses nothing: each call
     drops two, so that no call pays for all. Shards are small, so that no call waits for
     the copy of a large dict that grows.
@@ -167,29 +173,33 @@ class _Shard:
         """
         if now - self._parted >= span:
             self._forget_full(now)
-        known = self._full_at.get(key)
-        full_at = self._older.get(key, now) if known is None else known
-        debt = full_at - now
-        if debt < 0.0:
+        full_at = self._full_at.pop(key, None)
+        if full_at is None:
+            full_at = self._older.pop(key, None)
+        if full_at is None:
+            if cost > most:
+                return cost
+            self._make_room(now)
             debt = 0.0
-        elif debt > span:
-            debt = span
-            # from now on it fills, granted or not: else it would stay empty until the
-            # time that the other limits have set
-            known = self._full_at[key] = now + span
-            self._older.pop(key, None)
-        debt += cost
-        if debt <= most:
-            if known is None:
-                self._make_room(key, now)
-            self._full_at[key] = now + debt
-        return debt
+        else:
+            debt = full_at - now
+            if debt < 0.0:
+                debt = 0.0
+            elif debt > span:
+                debt = span
+        owed = debt + cost
+        # put in anew even when it is refused: for that is a use too, and what it owes
+        # fills from now on, not at the time that other limits have set
+        self._full_at[key] = now + (owed if owed <= most else debt)
+        return owed
 
-    def _make_room(self, key: Hashable, now: float) -> None:
-        """Let *key*, which was not used of late, be one of those that were."""
-        self._older.pop(key, None)
-        if len(self._full_at) + len(self._older) >= self._max_keys:
-            self._evict(now)
+    def _make_room(self, now: float) -> None:
+        """Forget a key, the one not used for longest, if there is no room for more."""
+        if len(self._full_at) + len(self._older) < self._max_keys:
+            return
+        if not self._older:
+            self._part(now)
+        self._older.popitem()
 
     def forget(self, key: Hashable) -> None:
         """Know nothing of *key*."""
@@ -205,12 +215,7 @@ class _Shard:
         if older:
             older.popitem()
 
-    def _evict(self, now: float) -> None:
-        if not self._older:
-            self._part(now)
-        self._older.popitem()
-
     def _part(self, now: float) -> None:
-        """Make the keys of now the older ones."""
-        self._older, self._full_at = self._full_at, {}
+        """Make the keys of now the older ones, and the oldest the last of them."""
+        self._older, self._full_at = dict(reversed(self._full_at.items())), {}
         self._parted = now

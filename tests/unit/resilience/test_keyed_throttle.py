@@ -18,10 +18,11 @@ def test_keys_have_buckets_of_their_own():
     assert throttle.try_acquire("b") == 0.0
 
 
-def test_key_that_was_not_used_for_longest_is_forgotten():
+@pytest.mark.parametrize("order", ["abac", "baac"], ids=["older first", "newer first"])
+def test_key_that_was_not_used_for_longest_is_forgotten(order):
     """The memory is bounded, and a key in use stays."""
     throttle = KeyedThrottle(lambda: (1, 1), max_keys=2, clock=Clock())
-    for key in ("a", "b", "a", "c"):
+    for key in order:
         throttle.try_acquire(key)
 
     assert len(throttle) == 2
@@ -29,14 +30,44 @@ def test_key_that_was_not_used_for_longest_is_forgotten():
     assert throttle.try_acquire("b") == 0.0
 
 
-@pytest.mark.parametrize("others", [0, 2], ids=["used of late", "among the older"])
-def test_forgotten_key_begins_anew(others):
+def test_refused_key_gains_nothing_by_others_that_fill_the_memory():
+    """To be refused is a use too: else who asks again and again would be forgotten."""
+    clock = Clock()
+    throttle = KeyedThrottle(lambda: (1, 0.01), max_keys=4, clock=clock)
+    granted = 0
+    for helper in range(50):
+        clock.now += 0.1
+        granted += throttle.try_acquire("a") == 0.0
+        throttle.try_acquire(helper)
+
+    assert granted == 1
+
+
+@given(
+    max_keys=st.integers(1, 5), keys=st.lists(st.sampled_from("abcdefgh"), max_size=100)
+)
+def test_keys_are_forgotten_in_the_order_of_their_last_use(max_keys, keys):
+    """As a list would have it that is sorted at each call."""
+    throttle = KeyedThrottle(lambda: (1, 1), max_keys=max_keys, clock=Clock())
+    known: list[str] = []
+    for key in keys:
+        refused = key in known
+        known = [*(each for each in known if each != key), key][-max_keys:]
+
+        assert (throttle.try_acquire(key) > 0.0) == refused
+
+
+LATE_OR_OLDER = pytest.mark.parametrize(
+    "keys", ["a", "xayz"], ids=["used of late", "among the older"]
+)
+
+
+@LATE_OR_OLDER
+def test_forgotten_key_begins_anew(keys):
     """Its bucket is full again, and nothing of it is remembered."""
     throttle = KeyedThrottle(lambda: (1, 1), max_keys=3, clock=Clock())
-    throttle.try_acquire("a")
-    for other in range(others):
-        throttle.try_acquire(other)
-        throttle.try_acquire(other + 10)
+    for key in keys:
+        throttle.try_acquire(key)
     known = len(throttle)
 
     throttle.forget("a")
@@ -66,16 +97,14 @@ def test_debt_of_slower_limits_is_at_most_one_burst_of_the_new():
     assert throttle.try_acquire("a") == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("others", [0, 2], ids=["used of late", "among the older"])
-def test_debt_of_slower_limits_is_paid_off_at_the_new_rate(others):
+@LATE_OR_OLDER
+def test_debt_of_slower_limits_is_paid_off_at_the_new_rate(keys):
     """To ask again and again meanwhile, and to be refused, changes nothing."""
     clock = Clock()
     limits = [(10.0, 0.01)]
     throttle = KeyedThrottle(lambda: limits[0], max_keys=3, clock=clock)
-    assert throttle.try_acquire("a", 10) == 0.0
-    for other in range(others):
-        throttle.try_acquire(other)
-        throttle.try_acquire(other + 10)
+    for key in keys:
+        assert throttle.try_acquire(key, 10) == 0.0
     limits[0] = (10.0, 1.0)
     assert throttle.try_acquire("a") == pytest.approx(1.0)
 
