@@ -154,6 +154,7 @@ class RequestReader(FlowControlled):
             return  # a trailer, which nobody asked for (RFC 9110 §6.5.1)
         name = name.lower()
         self._header_bytes += len(name) + len(value)
+        value = value.rstrip(b" \t")  # the parser leaves them (RFC 9112 §5)
         self._headers.append((name, value))
         if name in _WATCHED:
             self._hosts += name == b"host"

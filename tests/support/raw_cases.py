@@ -103,6 +103,7 @@ LENGTHS = [
     Case("i09b-length_underscore", length(b"1_0"), "400x"),
     Case("i10-length_beyond_64_bits", length(b"18446744073709551617"), "400x"),
     Case("i11-length_empty", length(b""), "400x"),
+    Case("i11b-blank_after_length", length(b"5 ") + get(), "200 200"),
 ]
 
 CODINGS = [
@@ -118,6 +119,8 @@ CODINGS = [
     ),
     Case("i16-chunked_twice", post(CHUNKED, CHUNKED, body=HELLO) + get(), "400x"),
     Case("i17-space_before_colon", coding(b"Transfer-Encoding : chunked"), "400x"),
+    Case("i17b-blank_after_coding", coding(CHUNKED + b" "), "200 200"),
+    Case("i17c-blanks_after_coding", coding(CHUNKED + b" \t "), "200 200 or 400x"),
     Case("i18-vertical_tab", coding(b"Transfer-Encoding:\x0bchunked"), "400x or 501x"),
     Case("i19-folded", coding(b"Transfer-Encoding:\r\n chunked"), "400x"),
     Case(
@@ -157,6 +160,8 @@ HEADERS = [
     Case("i36-space_before_colon", field(b"A : b"), "400x"),
     Case("i37-folded", field(b"A: b\r\n c"), "400x"),
     Case("i38-first_is_indented", b"GET /hello HTTP/1.1\r\n Host: x\r\n\r\n", "400x"),
+    Case("i38b-blanks_after_values", field(b"A: b \t"), "200"),
+    Case("i38c-blank_after_host", request(b"GET /hello HTTP/1.1", HOST + b" "), "200"),
     Case("i39-empty_name", field(b": b"), "400x"),
     Case("i40-no_colon", field(b"nothing"), "400x"),
 ]

@@ -154,6 +154,27 @@ async def test_scope_tells_the_request():
     assert (scope["http_version"], scope["method"]) == ("1.1", "GET")
 
 
+async def test_blanks_around_a_value_are_no_part_of_it():
+    """RFC 9112 §5: neither for the application nor for the listener's own rules."""
+    app = App()
+    connection = MemoryConnection(app)
+    head = b"POST / HTTP/1.1\r\nHost: \t a \t\r\nX-One: 1 2  \r\nX-None: \t \r\n"
+    expect = b"Expect: 100-continue \r\nContent-Length: 2 \t\r\n\r\n"
+
+    await connection.send(head + expect)
+    assert statuses(connection) == [100]
+    await connection.send(b"ab")
+
+    assert bodies(connection) == [b"", b"/ab"]
+    assert app.scopes[0]["headers"] == [
+        (b"host", b"a"),
+        (b"x-one", b"1 2"),
+        (b"x-none", b""),
+        (b"expect", b"100-continue"),
+        (b"content-length", b"2"),
+    ]
+
+
 async def test_host_of_the_target_replaces_that_of_the_header():
     """RFC 9112 §3.2.2: the absolute form is what counts."""
     app = App()
