@@ -3,7 +3,8 @@ Rules that the head of a request must keep before anything is made of it.
 
 httptools is strict about framing (length beside coding, bare LF, folded lines); what it
 lets through and RFC 9112 does not is refused here: no host or two, other versions than
-1.0 and 1.1, other codings than `chunked`, and what is beyond the limits.
+1.0 and 1.1, other codings than `chunked`, lengths that Python does not read, and what
+is beyond the limits.
 
 Source: RFC 9112 §2.3 (version), §3.2 (host), §6.1 (transfer coding); RFC 6585 §5 (431).
 """
@@ -15,6 +16,11 @@ from service.server.limits import ConnectionLimits
 from service.server.refusals import Refusal
 
 __all__ = ["check_head", "check_sizes", "too_large", "with_host"]
+
+
+MAX_LENGTH_DIGITS = 20
+"""Digits that a length of 64 bits can need; the parser takes any number of zeros before
+them, but `int` no more than 4,300 digits."""
 
 
 def check_sizes(
@@ -73,6 +79,13 @@ def check_head(
     coding = watched.get(b"transfer-encoding")
     if coding is not None and (version == "1.0" or coding.lower() != b"chunked"):
         raise Refusal(400, "bad_request", "The only transfer coding here is chunked.")
+    length = watched.get(b"content-length")
+    if length is not None and not _is_length(length):
+        raise Refusal(400, "bad_request", "The Content-Length is no number of bytes.")
+
+
+def _is_length(value: bytes) -> bool:
+    return len(value) <= MAX_LENGTH_DIGITS and value.isdigit()
 
 
 def with_host(

@@ -102,6 +102,8 @@ LENGTHS = [
     Case("i09-length_underscore", length(b"5_0"), "400x"),
     Case("i09b-length_underscore", length(b"1_0"), "400x"),
     Case("i10-length_beyond_64_bits", length(b"18446744073709551617"), "400x"),
+    Case("i10b-length_of_5000_digits", length(b"5".zfill(5000)), "400x"),
+    Case("i10c-length_with_zeros", length(b"5".zfill(20)) + get(), "200 200"),
     Case("i11-length_empty", length(b""), "400x"),
     Case("i11b-blank_after_length", length(b"5 ") + get(), "200 200"),
 ]

@@ -57,6 +57,8 @@ def test_header_lines_of_a_refusal_stay_apart_from_its_body():
         ("1.0", 1, {b"host": b"a"}),
         ("1.1", 1, {b"host": b"a", b"transfer-encoding": b"chunked"}),
         ("1.1", 1, {b"host": b"a", b"transfer-encoding": b"Chunked"}),
+        ("1.1", 1, {b"host": b"a", b"content-length": b"5"}),
+        ("1.1", 1, {b"host": b"a", b"content-length": b"5".zfill(20)}),
     ],
 )
 def test_head_within_the_rules_passes(version, hosts, watched):
@@ -83,6 +85,12 @@ A = {b"host": b"a"}
         ("1.1", b"POST", 1, {**A, b"transfer-encoding": b"x, chunked"}, "bad_request"),
         ("1.1", b"POST", 1, {**A, b"transfer-encoding": b""}, "bad_request"),
         ("1.0", b"POST", 1, {**A, b"transfer-encoding": b"chunked"}, "bad_request"),
+        ("1.1", b"POST", 1, {**A, b"content-length": b"5".zfill(21)}, "bad_request"),
+        ("1.1", b"POST", 1, {**A, b"content-length": b"5, 5"}, "bad_request"),
+        ("1.1", b"POST", 1, {**A, b"content-length": b"5 "}, "bad_request"),
+        ("1.1", b"POST", 1, {**A, b"content-length": b"+5"}, "bad_request"),
+        ("1.1", b"POST", 1, {**A, b"content-length": b"\xb2"}, "bad_request"),
+        ("1.1", b"POST", 1, {**A, b"content-length": b""}, "bad_request"),
     ],
 )
 def test_head_that_breaks_a_rule_is_refused(version, method, hosts, watched, reason):
