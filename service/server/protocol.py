@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 __all__ = ["HttpProtocol"]
 
 LINGER = 1.0
-"""Seconds that a connection stays half open after its last answer, so that a client
-that is still sending can read it instead of a reset."""
+"""Seconds that a connection stays half open after its last answer was taken, so that a
+client that is still sending can read it instead of a reset."""
 
 SLICE = 16_384
 """Bytes that are read at once; between slices is seen how many requests wait."""
@@ -225,10 +225,19 @@ class HttpProtocol(RequestAnswerer):
     @override
     def _end(self) -> None:
         """Close, in such a way that the client can read its last answer."""
-        if self._incoming is not None or self._deaf:
+        if self._incoming is not None or self._deaf or self._may_send():
             self._linger()
         else:
             self.transport.close()
+
+    def _may_send(self) -> bool:
+        """
+        Whether the client may be sending requests that are not read any more.
+
+        A socket that is closed with bytes unread is reset, and what was still to be
+        sent is lost (RFC 9112 §9.6); TLS reads on until both sides have ended it.
+        """
+        return not self._last and self.transport.can_write_eof()
 
     def _linger(self) -> None:
         """Say that nothing more comes, and throw away what still arrives."""
@@ -257,7 +266,14 @@ class HttpProtocol(RequestAnswerer):
         elif self._phase == BODY:
             if self._is_slow(now, limits):
                 self.refuse(_BODY_TIMEOUT, self._incoming)
-        elif self._phase == DEAF and now - self._since > LINGER:
+        elif self._phase == DEAF:
+            self._end_lingering(now)
+
+    def _end_lingering(self, now: float) -> None:
+        """Close a while after the client has taken its last answer."""
+        if self._unsent:
+            self._since = now
+        elif now - self._since > LINGER:
             self.transport.close()
 
     def _head_is_late(self) -> None:

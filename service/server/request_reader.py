@@ -72,6 +72,7 @@ class RequestReader(FlowControlled):
         "_heard",
         "_hosts",
         "_incoming",
+        "_last",
         "_loop",
         "_parser",
         "_phase",
@@ -100,6 +101,7 @@ class RequestReader(FlowControlled):
         self._phase = HEAD
         self._heard = 0
         self._fresh = True
+        self._last = False
         # the request that is being read
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -238,10 +240,13 @@ class RequestReader(FlowControlled):
         scope["headers"] = self._headers
         scope["state"] = self._app_state.copy()
         scope["httpserver.received"] = self._received()
+        keep_alive = version == "1.1" and parser.should_keep_alive()
+        if not keep_alive:
+            self._last = True  # the client sends no more
         return Exchange(
             self,
             scope,
-            keep_alive=version == "1.1" and parser.should_keep_alive(),
+            keep_alive=keep_alive,
             waits_for_continue=version == "1.1"
             and watched.get(b"expect", b"").lower() == b"100-continue",
         )

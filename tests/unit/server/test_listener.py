@@ -5,6 +5,7 @@ import contextlib
 
 import httpx2
 import pytest
+import uvloop
 
 from service.errors import StartError
 from service.server.listener import Server, ServerThread
@@ -90,6 +91,36 @@ async def test_draining_server_closes_each_connection_after_its_answer():
         answer = await http.get(url(server))
 
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+
+
+def test_answer_of_a_drain_is_whole_though_more_requests_came():
+    """Else what the client has sent unread would cost it what it is about to read."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # the service's
+        runner.run(_pipelined_drain())
+
+
+async def _pipelined_drain():
+    body = "x" * 12_000_000
+
+    async def large(ctx):
+        return ctx.write_text(body)
+
+    server = Server(application(Route(path="/", handler=large)), ports=Ports("test"))
+    async with running(server):
+        server.begin_drain()
+        _, host, port = server.endpoints[0]
+        reader, writer = await asyncio.open_connection(host, port)
+        ask = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+        writer.write(ask)
+        head = await reader.readuntil(b"\r\n\r\n")
+        first = await reader.readexactly(len(body) - 3_000_000)
+        writer.write(ask)
+        await writer.drain()
+        rest = await reader.read()
+        writer.close()
+
+    assert b"connection: close" in head
+    assert len(first) + len(rest) == len(body)
 
 
 async def test_stop_cuts_what_outlives_the_grace_and_counts_it():

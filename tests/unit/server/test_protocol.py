@@ -73,17 +73,70 @@ async def test_upgrade_with_a_body_is_read_to_its_end():
     assert bodies(connection) == [b"/12345"]
 
 
-async def test_drain_closes_after_the_answer():
-    """While the server leaves, each answer is its connection's last."""
+def drained(app) -> MemoryConnection:
+    """Return a connection of a server that leaves."""
     drain = Drain()
     drain.active = True
-    connection = MemoryConnection(App(), guard=Guard(drain=drain))
+    return MemoryConnection(app, guard=Guard(drain=drain))
+
+
+async def test_drain_closes_after_the_answer():
+    """While the server leaves, each answer is its connection's last."""
+    connection = drained(App())
 
     await connection.send(request("/a") + request("/b"))
 
     assert [(each.body, each.closes) for each in connection.answers()] == [
         (b"/a", True)
     ]
+
+
+async def test_client_that_may_still_send_can_read_its_last_answer():
+    """Closed with a request unread, the kernel would drop what is on its way."""
+    connection = drained(App())
+    await connection.send(request("/a"))
+    assert connection.transport.ended
+    assert not connection.transport.closed
+
+    await connection.send(request("/b"))
+    assert bodies(connection) == [b"/a"]
+    await connection.check(1.1)
+
+    assert connection.transport.closed
+
+
+async def test_client_that_takes_its_last_answer_slowly_is_not_hurried():
+    """The second that a half-closed connection has begins when all is taken."""
+    connection = drained(App())
+    await connection.send(request("/a"))
+    connection.transport.unsent = 1000
+    await connection.check(20)
+    connection.transport.unsent = 0
+    await connection.check(20.5)
+    assert not connection.transport.closed
+
+    await connection.check(21.1)
+
+    assert connection.transport.closed
+
+
+async def test_client_that_asked_for_the_end_gets_it_at_once():
+    """It sends no more, so there is nothing to wait for."""
+    connection = drained(App())
+
+    await connection.send(request("/a", "connection: close"))
+
+    assert connection.transport.closed
+
+
+async def test_tls_is_closed_at_once():
+    """Its end reads on by itself, and there is no half of it."""
+    connection = drained(App())
+    connection.transport.can_write_eof = lambda: False
+
+    await connection.send(request("/a"))
+
+    assert connection.transport.closed
 
 
 @pytest.mark.parametrize("before", [[], [request()]], ids=["new", "kept alive"])
