@@ -166,9 +166,7 @@ class HttpProtocol(RequestAnswerer):
             # answered as a plain request, or with a switch; what follows is another
             # protocol's
             self._deaf = self._closing = True
-            rest = data[upgrade.args[0] :]
-            self._early = rest[self._unparsed :]
-            self._take_unparsed(rest)
+            self._early = self._take_unparsed(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse_unreadable()
         else:
@@ -183,11 +181,12 @@ class HttpProtocol(RequestAnswerer):
             if self._switched.feed(data) > HIGH_WATER:
                 self._pause_reading()
         elif self._unparsed and self._phase == BODY:
-            self._take_unparsed(data)
-        elif self._heard > LINGER_BYTES:
-            self._pause_reading()
-        elif self._phase == BUSY:
-            self._early += data
+            self._early = self._take_unparsed(data)
+        else:
+            if self._phase == BUSY:
+                self._early += data  # of another protocol, if the answer is a switch
+            if self._heard > LINGER_BYTES:
+                self._pause_reading()
 
     @override
     def refuse(self, refusal: Refusal, exchange: Exchange | None = None) -> None:

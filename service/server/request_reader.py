@@ -200,14 +200,15 @@ class RequestReader(FlowControlled):
         if exchange.answered:
             self._go_on()
 
-    def _take_unparsed(self, data: bytes) -> None:
-        """Take the body of a request that asked for another protocol in vain."""
-        body = data[: self._unparsed]
+    def _take_unparsed(self, data: bytes) -> bytes:
+        """Take the body of a request for another protocol; return what is behind it."""
+        body, rest = data[: self._unparsed], data[self._unparsed :]
         self._unparsed -= len(body)
         if body:
             self.on_body(body)
         if not self._unparsed and self._incoming is not None:
             self.on_message_complete()
+        return rest
 
     def _exchange(self) -> Exchange:
         """
