@@ -207,7 +207,8 @@ class HttpProtocol(RequestAnswerer):
             return
         if self._active is None and not self._queue:
             if not answered:
-                self.transport.write(refusal.answer())
+                bodiless = self._method(exchange) == "HEAD"
+                self.transport.write(refusal.answer(bodiless=bodiless))
             self._linger()
         else:
             self._phase = BUSY  # nothing more is read, so nothing can be late

@@ -29,8 +29,13 @@ class Refusal(Exception):
         self.detail = detail
         self.headers = headers
 
-    def answer(self) -> bytes:
-        """Return the whole answer as it goes on the wire."""
+    def answer(self, *, bodiless: bool = False) -> bytes:
+        """
+        Return the whole answer as it goes on the wire.
+
+        Args:
+            bodiless: Whether it answers HEAD, which gets the length of the body alone.
+        """
         body = problem(RequestError(self.detail, status=self.status)).body
         lines = (
             b"HTTP/1.1 %d %b" % (self.status, status_phrase(self.status).encode()),
@@ -39,6 +44,6 @@ class Refusal(Exception):
             b"connection: close",
             *self.headers,
             b"",
-            body,
+            b"" if bodiless else body,
         )
         return b"\r\n".join(lines)

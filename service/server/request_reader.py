@@ -274,6 +274,13 @@ class RequestReader(FlowControlled):
             refusal = Refusal(400, "bad_request", "The body is mostly framing.")
             self.refuse(refusal, self._incoming)
 
+    def _method(self, exchange: Exchange | None) -> str:
+        """Return the method of *exchange*, or of the head that is no exchange yet."""
+        if exchange is not None:
+            return str(exchange.scope["method"])
+        method: bytes = self._parser.get_method() if self._url else b""
+        return method.decode("ascii")
+
     def _refuse_unreadable(self) -> None:
         """Answer what the parser stopped at: a head, or the body of a request."""
         refusal, self._refusal = self._refusal, None

@@ -50,6 +50,55 @@ async def test_head_that_breaks_a_rule_is_refused_once(sent, status, reason):
 
 
 @pytest.mark.parametrize(
+    "sent",
+    [
+        b"HEAD /../x HTTP/1.1\r\nhost: a\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\n\r\n",
+        b"HEAD /" + b"a" * 100,
+        b"HEAD / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\n",
+    ],
+    ids=["bad target", "no host", "half a head", "half a body"],
+)
+async def test_refused_head_request_gets_no_body(sent):
+    """It tells the length alone, as any answer to HEAD (RFC 9110 §9.3.2)."""
+    connection = MemoryConnection(App(), max_target_bytes=64)
+
+    await connection.send(sent)
+    await connection.check(11)
+
+    (refused,) = connection.answers("HEAD")
+    assert refused.status >= 400
+    assert int(refused.headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("failing", "behind"), [("HEAD", "GET"), ("GET", "HEAD")], ids=["head", "get"]
+)
+async def test_failed_request_is_answered_by_its_own_method(failing, behind):
+    """Whatever the parser has read since."""
+
+    async def app(_scope, _receive, _send):
+        """Answer nothing."""
+
+    connection = MemoryConnection(app)
+    await connection.send(request("/a", method=failing) + request("/b", method=behind))
+
+    (failed,) = connection.answers(failing)
+    assert (failed.status, failed.body != b"") == (500, failing == "GET")
+
+
+async def test_request_that_is_none_gets_a_body_behind_a_head_request():
+    """The method of the request before is not its own."""
+    connection = MemoryConnection(App())
+
+    await connection.send(request("/a", method="HEAD"), b"BAD\r\n\r\n")
+
+    first, refused = connection.answers("HEAD", "GET")
+    assert (first.status, refused.status) == (200, 400)
+    assert refused.body
+
+
+@pytest.mark.parametrize(
     ("piece", "status"), [(b"a", 414), (b"\r\nx: 1", 431)], ids=["target", "headers"]
 )
 async def test_head_without_an_end_is_refused_when_it_is_too_long(piece, status):
