@@ -107,8 +107,7 @@ class HttpProtocol(RequestAnswerer):
         self._since = time.perf_counter()
         self.guard.opened(self, self._loop)
         self._scope = connection_scope(self.transport)
-        if self.guard.leaving:
-            self.shutdown()
+        self._closing = self.guard.leaving
         limit = self.guard.limits().max_connections
         if 0 < limit < len(self.guard.connections):
             self.refuse(_TOO_MANY)
@@ -261,7 +260,7 @@ class HttpProtocol(RequestAnswerer):
             if 0 < limits.idle_timeout < now - self._since:
                 self._close_quietly("idle_timeout")
         elif self._phase == HEAD:
-            if 0 < limits.header_timeout < now - self._since:
+            if 0 < self._head_limit(limits) < now - self._since:
                 self._head_is_late()
         elif self._phase == BODY:
             if self._is_slow(now, limits):
@@ -275,6 +274,12 @@ class HttpProtocol(RequestAnswerer):
             self._since = now
         elif now - self._since > LINGER:
             self.transport.close()
+
+    def _head_limit(self, limits: ConnectionLimits) -> float:
+        """Return the seconds that a head may take to come."""
+        if self._closing and not self._heard:
+            return LINGER  # it opened while the server was leaving
+        return limits.header_timeout
 
     def _head_is_late(self) -> None:
         if self._heard:

@@ -132,20 +132,6 @@ async def test_body_of_a_204_is_left_out():
     ]
 
 
-async def test_connection_that_opens_while_the_server_leaves_ends_at_once():
-    """Such as one whose handshake was under way; nothing else would end it."""
-
-    async def app(_scope, _receive, _send):
-        raise AssertionError("never asked")
-
-    guard = Guard()
-    guard.leaving = True
-    connection = MemoryConnection(app, guard=guard)
-    await connection.settle()
-
-    assert connection.ends
-
-
 async def test_malformed_head_far_behind_ends_the_connection_after_the_answers():
     """What waits as bytes behind it is never asked for, and nothing hangs."""
     count = 0

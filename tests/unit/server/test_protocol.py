@@ -176,6 +176,33 @@ async def test_shutdown_lets_half_a_head_become_whole():
     assert connection.ends
 
 
+async def test_connection_that_opens_while_leaving_has_one_answer():
+    """A handshake that was on its way is no reason to lose a request."""
+    guard = Guard()
+    guard.leaving = True
+    connection = MemoryConnection(App(), guard=guard)
+
+    await connection.check(0.5)
+    await connection.send(request("/a"))
+
+    assert [(each.body, each.closes) for each in connection.answers()] == [
+        (b"/a", True)
+    ]
+    assert connection.ends
+
+
+async def test_silent_connection_that_opens_while_leaving_holds_nobody_up():
+    """It has a second, not the time of a head."""
+    guard = Guard()
+    guard.leaving = True
+    connection = MemoryConnection(App(), guard=guard)
+
+    await connection.check(1.1)
+
+    assert connection.transport.closed
+    assert connection.transport.written == b""
+
+
 async def test_connection_beyond_the_limit_is_refused():
     """It is told to come again, and is not heard."""
     guard = Guard(lambda: Limits(max_connections=1))
