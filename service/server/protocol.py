@@ -156,9 +156,6 @@ class HttpProtocol(RequestAnswerer):
         if self._deaf:
             self._overhear(data)
             return
-        if self._phase == IDLE:
-            self._phase, self._since = HEAD, time.perf_counter()
-            self._heard = len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:

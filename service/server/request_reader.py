@@ -137,7 +137,7 @@ class RequestReader(FlowControlled):
 
     def on_message_begin(self) -> None:
         """Start a new request (parser)."""
-        if self._phase != HEAD:  # behind another request, in the same piece
+        if self._phase != HEAD:  # behind another request; line ends begin nothing
             self._phase, self._since, self._heard = HEAD, time.perf_counter(), 1
         self._url = b""
         self._headers = []

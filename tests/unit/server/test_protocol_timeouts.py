@@ -48,6 +48,32 @@ async def test_idle_connection_is_closed_quietly():
     assert connection.counts.closings == ["idle_timeout"]
 
 
+async def test_line_end_between_requests_leaves_a_connection_idle():
+    """Some clients send one behind a body; no request has begun (RFC 9112 §2.2)."""
+    connection = MemoryConnection(App())
+    await connection.send(request(), b"\r\n")
+
+    await connection.check(70)
+    assert not connection.ends
+    await connection.send(b"\r\n" + request())
+    await connection.check(76)
+
+    assert statuses(connection) == [200, 200]
+    assert connection.counts.closings == ["idle_timeout"]
+
+
+async def test_second_head_that_drips_gets_408():
+    """Its time runs from its first byte."""
+    connection = MemoryConnection(App())
+    await connection.send(request(), b"\r\nG", b"ET / HT")
+
+    await connection.check(9)
+    assert not connection.ends
+    await connection.check(11)
+
+    assert statuses(connection) == [200, 408]
+
+
 async def test_slow_body_gets_408():
     """It is refused in place of the application's answer."""
     app = App()
