@@ -176,10 +176,12 @@ HOSTS = [
 ]
 
 LINES = [
-    Case("i45-version_1.2", line(b"GET /hello HTTP/1.2"), "400x or 505x"),
+    Case("i45-version_1.2", line(b"GET /hello HTTP/1.2"), "400x"),
     Case("i46-version_2.0", line(b"GET /hello HTTP/2.0"), "505x"),
+    Case("i46b-version_3.0", line(b"GET /hello HTTP/3.0"), "400x"),
+    Case("i46c-other_protocol", line(b"GET /hello SIP/1.0"), "400x"),
     Case("i47-version_0.9", line(b"GET /hello HTTP/0.9"), "505x"),
-    Case("i47b-no_version", b"GET /hello\r\n\r\n", "400x or 505x"),
+    Case("i47b-no_version", b"GET /hello\r\n\r\n", "505x"),
     Case("i48-leading_crlfs", b"\r\n\r\n" + get(), "200"),
     Case("i49-two_spaces", line(b"GET  /hello HTTP/1.1"), "200"),
     Case("i50-tab", line(b"GET\t/hello HTTP/1.1"), "400x"),
@@ -190,7 +192,7 @@ LINES = [
         bytes.fromhex("16030100c4010000c00303") + bytes(range(190)),
         "400x",
     ),
-    Case("i54-http2_preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400x or 505x"),
+    Case("i54-http2_preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400x"),
 ]
 
 MANNERS = [
