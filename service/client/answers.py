@@ -91,9 +91,12 @@ class Response:
         Return the body read as JSON.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It is none, or nested deeper than Python can read.
         """
-        return json.loads(self.content)
+        try:
+            return json.loads(self.content)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
 
     async def chunks(self, *, raw: bool = False) -> AsyncIterator[bytes]:
         """

@@ -251,6 +251,19 @@ async def test_answer_is_read_as_it_says():
     assert answer.ok
 
 
+@pytest.mark.parametrize("body", [b"", b"[" * 100_000, b"\xff\xff\xff"], ids=len)
+async def test_body_that_is_no_json_is_an_error_of_its_value(body):
+    """However it is none: nothing else comes out of reading it."""
+
+    async def spoken(_secure):
+        return httpx2.MockTransport(lambda _: httpx2.Response(200, content=body))
+
+    client, _ = client_of(spoken)
+    answer = await client.request("GET", URL)
+    with pytest.raises(ValueError, match=r"."):
+        answer.json()
+
+
 async def test_new_settings_take_effect_with_the_next_call():
     """The breaker keeps what it knows while its limits stay."""
     settings = settings_of(attempts=1, breaker_minimum_calls=1)
