@@ -25,6 +25,9 @@ Node = dict[str, Any]
 MAX_NODES = 2000
 """Nodes that are taken from the answer of a callee."""
 
+MAX_DEPTH = 32
+"""Levels that are taken from it: more than calls can have, few enough to be written."""
+
 MAX_TEXT = 200
 """Characters of a text that are taken from it."""
 
@@ -46,22 +49,27 @@ def all_failed(children: list[Node]) -> bool:
 
 def grafted(answer: object) -> Node:
     """Return what *answer*, whoever made it, tells of itself and those below it."""
-    return _graft(answer, [MAX_NODES])
+    return _graft(answer, [MAX_NODES], depth=1)
 
 
-def _graft(answer: object, room: list[int]) -> Node:
+def _graft(answer: object, room: list[int], *, depth: int) -> Node:
     if not isinstance(answer, dict):
         return {}
     room[0] -= 1
-    texts = {name: answer[name][:MAX_TEXT] for name in _TEXTS if _is_text(answer, name)}
+    texts = {name: _text(answer[name]) for name in _TEXTS if _is_text(answer, name)}
     numbers = {name: answer[name] for name in _NUMBERS if _is_number(answer, name)}
     children = answer.get("children")
     below = [
-        _graft(each, room)
+        _graft(each, room, depth=depth + 1)
         for each in (children if isinstance(children, list) else ())
-        if room[0] > 0 and isinstance(each, dict)
+        if room[0] > 0 and depth < MAX_DEPTH and isinstance(each, dict)
     ]
     return texts | numbers | {"children": below}
+
+
+def _text(value: str) -> str:
+    # half a surrogate pair, which JSON can name, has no form in UTF-8
+    return value[:MAX_TEXT].encode(errors="replace").decode()
 
 
 def _is_text(answer: dict[str, Any], name: str) -> bool:

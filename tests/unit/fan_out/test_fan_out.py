@@ -1,6 +1,7 @@
 """The fan-out with backends that a test decides: order, bounds, failures, deadlines."""
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -9,10 +10,11 @@ from service.app import create_app
 from service.client.errors import InvalidRequest, UpstreamTimeout
 from service.fan_out.calling import Backends
 from service.fan_out.hops import Budget, budget
-from service.fan_out.tree import MAX_NODES, all_failed, grafted
+from service.fan_out.tree import MAX_DEPTH, MAX_NODES, all_failed, grafted
 from service.resilience.bulkhead import Bulkhead
 from service.resilience.events import ignore
 from service.server.context import RequestContext
+from service.server.responses import json_bytes
 from service.settings import FanOutSettings, Settings
 from tests.support.asgi import client
 
@@ -134,6 +136,41 @@ def test_answer_of_a_callee_is_taken_with_care():
     assert len(told["name"]) == 200
     assert len(told["children"]) == MAX_NODES - 1
     assert grafted("text") == {}
+
+
+def nested(depth):
+    """A tree of so many levels."""
+    tree = {"name": f"{depth}"}
+    for level in reversed(range(1, depth)):
+        tree = {"name": f"{level}", "children": [tree]}
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"name": "a\\ud800b"}', "a?b"),
+        (json.dumps(nested(130)).encode(), "1"),
+    ],
+    ids=["surrogate", "deep"],
+)
+def test_what_is_taken_of_a_callee_can_be_told(body, name):
+    """What only JSON of others can hold spoils no answer of ours."""
+    told = grafted(json.loads(body))
+
+    assert json.loads(json_bytes(told))["name"] == name
+
+
+def test_tree_of_a_callee_is_taken_so_deep():
+    """What is below is left out."""
+    told, names = grafted(nested(MAX_DEPTH + 1)), []
+    while True:
+        names.append(told["name"])
+        if not told["children"]:
+            break
+        [told] = told["children"]
+
+    assert names == [f"{level}" for level in range(1, MAX_DEPTH + 1)]
 
 
 def test_nothing_called_is_nothing_failed():
