@@ -3,6 +3,10 @@ Calling all backends at once, and what became of each.
 
 Nothing is tried twice: each level of a tree would multiply the calls of the next. A
 backend that keeps failing is left alone by the client's breaker, and shown so.
+
+A call has all the time that the settings grant it, and is cancelled where the request
+leaves it less: only the first may be held against the backend, or any stranger could
+have a backend left alone by asking in too great a hurry.
 """
 
 import asyncio
@@ -63,7 +67,9 @@ class Backends:
         self._fallback = Fallback(
             lambda error: {"error": _reason(error)},
             name="fan_out",
-            on=lambda error: isinstance(error, BulkheadFull | ClientError),
+            on=lambda error: isinstance(
+                error, BulkheadFull | ClientError | TimeoutError
+            ),
             observe=observe,
         )
 
@@ -90,24 +96,27 @@ class Backends:
     async def _node(self, url: str, budget: Budget, began: float) -> Node:
         start = time.monotonic()
         told: Node = {"error": "timeout"}
-        left = began + budget.timeout - start
-        if left > _LEAST:
-            told = await self._fallback.call(self._told, url, budget, left)
-        node = {"children": [], **told, "url": url, "start": round(start - began, 6)}
+        spent = start - began
+        if budget.timeout - spent > _LEAST:
+            told = await self._fallback.call(self._told, url, budget, spent)
+        node = {"children": [], **told, "url": url, "start": round(spent, 6)}
         if "duration" in told:
             node["own_duration"] = told["duration"]
         return node | {"duration": round(time.monotonic() - start, 6)}
 
-    async def _told(self, url: str, budget: Budget, left: float) -> Node:
+    async def _told(self, url: str, budget: Budget, spent: float) -> Node:
         """
         Return what the backend says of itself.
 
         Raises:
             BulkheadFull: Too many calls are under way.
             ClientError: There is no answer.
+            TimeoutError: There is none in the time that the request leaves.
         """
+        left, granted = budget.timeout - spent, budget.granted - spent
         with self._in_flight.guarded():
-            answer = await self._call(url, budget.headers(left), left)
+            async with asyncio.timeout(left if budget.shortened else None):
+                answer = await self._call(url, budget.headers(left), granted)
         node: Node = {}
         with contextlib.suppress(ValueError):
             node = grafted(answer.json())
@@ -121,6 +130,6 @@ def _reason(error: Exception) -> str:
     """Return the word for why there is no answer."""
     if isinstance(error, BulkheadFull):
         return "full"
-    if isinstance(error, UpstreamTimeout):
+    if isinstance(error, UpstreamTimeout | TimeoutError):
         return "timeout"
     return error.reason if isinstance(error, UpstreamError) else "invalid"

@@ -38,12 +38,19 @@ class Budget:
     Attributes:
         hops: Calls above it.
         timeout: Seconds that it may take.
+        granted: Seconds that the settings grant it, no fewer.
         deepest: Whether it may call nobody.
     """
 
     hops: int
     timeout: float
+    granted: float
     deepest: bool
+
+    @property
+    def shortened(self) -> bool:
+        """Whether the request leaves it less time than the settings."""
+        return self.timeout < self.granted
 
     def headers(self, left: float) -> dict[str, str]:
         """
@@ -76,4 +83,5 @@ def budget(ctx: RequestContext, settings: FanOutSettings) -> Budget:
     if ctx.deadline is not None:
         left = ctx.deadline - time.monotonic()
         allowed = min(allowed, max(0.0, left * _SHARE))
-    return Budget(int(hops), allowed, deepest=int(hops) == settings.max_hops)
+    deepest = int(hops) == settings.max_hops
+    return Budget(int(hops), allowed, granted=settings.timeout, deepest=deepest)

@@ -138,3 +138,31 @@ def test_tree_is_told_before_the_request_is_cut():
     assert answer.status_code == 200
     assert names(answer.json()) == ("root", [("?!timeout", []), ("?", [])])
     assert answer.json()["duration"] < 5.0
+
+
+def test_callers_in_a_hurry_close_no_way_to_a_backend():
+    """A stranger's header says nothing of how well a backend is."""
+    with instance("leaf") as leaf:
+        slow = place(leaf).replace("fan-out", "delay/0.2")
+        with instance("root", slow, client__breaker_minimum_calls=2) as root:
+            hurry = {"x-fan-out-timeout": "0.05"}
+            hasty = [ask(root, headers=hurry).json() for _ in range(4)]
+            patient = ask(root)
+
+    assert [names(tree)[1] for tree in hasty] == [[("?!timeout", [])]] * 4
+    assert names(patient.json())[1] == [("?", [])]
+
+
+def test_backend_that_takes_longer_than_the_settings_grant_is_left_alone():
+    """That is its own failure."""
+    with instance("leaf") as leaf:
+        slow = place(leaf).replace("fan-out", "delay/10")
+        settings = {"fan_out__timeout": 0.1, "client__breaker_minimum_calls": 2}
+        with instance("root", slow, **settings) as root:
+            told = [names(ask(root).json())[1] for _ in range(3)]
+
+    assert told == [
+        [("?!timeout", [])],
+        [("?!timeout", [])],
+        [("?!circuit_open", [])],
+    ]

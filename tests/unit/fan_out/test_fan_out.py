@@ -49,12 +49,14 @@ class Bench:
             await asyncio.sleep(0)
         self.now -= 1
         answer = self.answers.get(url, Answered())
+        if isinstance(answer, asyncio.Event):
+            await answer.wait()
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     async def ask(self, *urls, hops=0, deepest=False, concurrency=8, timeout=2.0):
-        budget = Budget(hops, timeout, deepest=deepest)
+        budget = Budget(hops, timeout, granted=2.0, deepest=deepest)
         return await self.backends.ask([*urls], budget, concurrency=concurrency)
 
 
@@ -101,6 +103,18 @@ async def test_callees_get_less_time_and_one_hop_more():
 
     assert headers["x-fan-out-hops"] == "2"
     assert 0 < float(headers["x-fan-out-timeout"]) < seconds <= 2.0
+
+
+async def test_request_in_a_hurry_is_the_end_of_a_call_and_not_its_time():
+    """What the client is told to allow is what it may hold against the backend."""
+    bench = Bench(a=asyncio.Event())
+    [told] = await bench.ask("a", timeout=0.05)
+    (headers, seconds) = bench.headers[0]
+
+    assert told["error"] == "timeout"
+    assert told["duration"] < 2.0
+    assert float(headers["x-fan-out-timeout"]) < 0.05
+    assert 0.05 < seconds <= 2.0
 
 
 async def test_without_time_nobody_is_called():
