@@ -13,6 +13,7 @@ A real dependency is seldom late by a fixed time: `exponential` is the usual que
 Each takes `cap` too, the longest delay in seconds: what is drawn above it is cut to it.
 """
 
+import math
 from random import Random
 from typing import Annotated, Literal, Self
 
@@ -126,7 +127,10 @@ class Pareto(_Delay):
 
     @override
     def sample(self, chance: Random) -> float:
-        return self.scale * chance.paretovariate(self.shape)
+        try:
+            return self.scale * chance.paretovariate(self.shape)
+        except OverflowError:  # a small shape gives more than a float can hold
+            return math.inf
 
 
 Delay = Annotated[

@@ -61,6 +61,14 @@ def test_tail_is_cut_at_the_cap():
     assert min(found) >= 0.1
 
 
+def test_tail_longer_than_numbers_is_cut_at_the_cap():
+    """Half of what this shape gives is more than a float can hold."""
+    found = drawn(distribution="pareto", scale=0.1, shape=0.001, cap=0.5)
+
+    assert max(found) == 0.5
+    assert min(found) >= 0.1
+
+
 def test_delay_is_never_below_zero():
     """Half of this normal distribution would be in the past."""
     found = drawn(distribution="normal", mean=0.0, deviation=1.0)
