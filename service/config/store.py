@@ -165,18 +165,21 @@ class SettingsStore:
         Returns:
             Whether any setting in force changed.
         """
-        snapshot = self._sources.read()
+        seen = self._sources.read()
         for _ in range(_SETTLE_LOOKS if settle else 0):
-            if snapshot.fingerprint == self._fingerprint:
-                break
-            time.sleep(settle)
-            before, snapshot = snapshot, self._sources.read()
-            if before.fingerprint == snapshot.fingerprint:
-                break
-        with self._lock:
-            if snapshot.fingerprint == self._fingerprint:
+            if seen.fingerprint == self._fingerprint:
                 return False
-            return self._reload(snapshot)
+            time.sleep(settle)
+            with self._lock:
+                before, seen = seen, self._sources.read()
+                if before.fingerprint == seen.fingerprint:
+                    return self._renew(seen)
+        with self._lock:
+            return self._renew(self._sources.read())
+
+    def _renew(self, snapshot: Snapshot) -> bool:
+        """Reload unless it is known; read under the lock, nothing newer is in force."""
+        return snapshot.fingerprint != self._fingerprint and self._reload(snapshot)
 
     def _reload(self, snapshot: Snapshot) -> bool:
         self._fingerprint = snapshot.fingerprint

@@ -315,6 +315,31 @@ def test_file_that_is_being_written_is_waited_for(store, file, metrics):
     assert metrics.results == ["changed"]
 
 
+def test_reload_while_a_refresh_waits_is_not_undone(store, file):
+    """The newer content stays in force, whoever read it."""
+
+    class Preempted:
+        """Someone else writes and reloads just before the lock is taken."""
+
+        def __init__(self, lock):
+            self.lock = lock
+
+        def __enter__(self):
+            store._lock = self.lock
+            file.write_text("log: {level: error}")
+            assert store.reload()
+            self.lock.acquire()
+
+        def __exit__(self, *_):
+            self.lock.release()
+
+    store._lock = Preempted(store._lock)
+    file.write_text("log: {level: debug}")
+    store.refresh(settle=0.001)
+
+    assert store.current.log.level == "error"
+
+
 def test_file_that_never_settles_is_taken_in_the_end(store, file, metrics):
     """Endless writing puts a reload off, not away."""
     begun, done = threading.Event(), threading.Event()
