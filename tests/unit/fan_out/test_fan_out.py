@@ -8,6 +8,7 @@ import pytest
 
 from service.app import create_app
 from service.client.errors import InvalidRequest, UpstreamTimeout
+from service.fan_out.assembly import FanOut
 from service.fan_out.calling import Backends
 from service.fan_out.hops import Budget, budget
 from service.fan_out.tree import MAX_DEPTH, MAX_NODES, all_failed, grafted
@@ -115,6 +116,23 @@ async def test_request_in_a_hurry_is_the_end_of_a_call_and_not_its_time():
     assert told["duration"] < 2.0
     assert float(headers["x-fan-out-timeout"]) < 0.05
     assert 0.05 < seconds <= 2.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"), [({}, 502), ({"x-fan-out-timeout": "1.0"}, 200)]
+)
+async def test_request_in_a_hurry_makes_no_instance_look_broken(headers, status):
+    """What stands before it would leave it alone; the tree tells what failed."""
+    late = UpstreamTimeout("late", service="a", reason="timeout")
+    settings = FanOutSettings(backends=["http://a"], timeout=2.0)
+    tree = FanOut(
+        lambda: settings, backends=Bench(**{"http://a": late}).backends, identity={}
+    )
+    answer = await client(tree.tell).get("/", headers=headers)
+
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+    assert answer.json()["error"] == "backends"
+    assert [each["error"] for each in answer.json()["children"]] == ["timeout"]
 
 
 async def test_without_time_nobody_is_called():
