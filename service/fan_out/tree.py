@@ -31,6 +31,9 @@ MAX_DEPTH = 32
 MAX_TEXT = 200
 """Characters of a text that are taken from it."""
 
+MOST = 2**53
+"""What the numbers that are taken are below: above, not all readers tell them apart."""
+
 _TEXTS = ("name", "host", "version", "url", "error")
 _NUMBERS = ("status", "start", "duration", "own_duration")
 
@@ -78,4 +81,6 @@ def _is_text(answer: dict[str, Any], name: str) -> bool:
 
 def _is_number(answer: dict[str, Any], name: str) -> bool:
     value = answer.get(name)
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -MOST < value < MOST  # which NaN is not

@@ -193,6 +193,16 @@ def test_what_is_taken_of_a_callee_can_be_told(body, name):
     assert json.loads(json_bytes(told))["name"] == name
 
 
+@pytest.mark.parametrize(
+    "number", ["NaN", "-Infinity", "1e999", "9" * 400, "true", '"1"']
+)
+def test_number_that_not_all_can_read_is_not_taken(number):
+    """Neither what JSON has not, nor what is no time and no status."""
+    told = grafted(json.loads(f'{{"status": {number}, "duration": 0.5}}'))
+
+    assert told == {"duration": 0.5, "children": []}
+
+
 def test_tree_of_a_callee_is_taken_so_deep():
     """What is below is left out."""
     told, names = grafted(nested(MAX_DEPTH + 1)), []
