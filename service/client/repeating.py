@@ -30,6 +30,7 @@ __all__ = [
     "may_repeat_any",
     "may_repeat_unsent",
     "retry_after",
+    "says_nothing",
     "speaks_against",
 ]
 
@@ -102,6 +103,11 @@ def speaks_against(error: BaseException) -> bool:
     if isinstance(error, DeadlineExceeded):
         return True
     return isinstance(error, UpstreamError) and error.reason not in _OURS
+
+
+def says_nothing(error: BaseException) -> bool:
+    """Whether an error tells neither for nor against the upstream, for the breaker."""
+    return not (isinstance(error, BadAnswer) or speaks_against(error))
 
 
 def retry_after(

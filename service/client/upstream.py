@@ -10,7 +10,12 @@ from typing import Literal
 import httpx2
 
 from service.client.pools import MakeTransport
-from service.client.repeating import may_repeat_any, may_repeat_unsent, speaks_against
+from service.client.repeating import (
+    may_repeat_any,
+    may_repeat_unsent,
+    says_nothing,
+    speaks_against,
+)
 from service.client.targets import Target
 from service.client.telling import Telling
 from service.resilience.backoff import Backoff
@@ -120,6 +125,7 @@ class Upstream:
                 self.name,
                 limits=limits,
                 is_failure=speaks_against,
+                is_neutral=says_nothing,
                 observe=self._tell.event,
             )
             self._tell.breaker_made(self.name)

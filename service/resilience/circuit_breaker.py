@@ -10,9 +10,9 @@ Circuit breaker: calls of what keeps failing are refused at once, until it is we
                one fails: open
 
 A call that takes longer than `slow_after` is a failure, whatever it returns: a peer
-that hangs takes more from its callers than one that refuses. A cancelled call says
-nothing about the peer and counts neither way. What was let in before the state changed
-no longer counts.
+that hangs takes more from its callers than one that refuses. A call that was cancelled,
+or refused by a bulkhead, says nothing about the peer and counts neither way. What was
+let in before the state changed no longer counts.
 
 Source: Nygard, "Release It!", 2007; half-open probes and the sliding window as in
 resilience4j.
@@ -29,6 +29,7 @@ from typing import Self
 
 from typing_extensions import override
 
+from service.resilience.bulkhead import BulkheadFull
 from service.resilience.events import Event, Observe, ignore
 from service.resilience.failure_window import FailureWindow
 from service.resilience.guarding import Guard
@@ -91,6 +92,10 @@ def _any_error(error: BaseException) -> bool:
     return isinstance(error, Exception)
 
 
+def _none(_error: BaseException) -> bool:
+    return False
+
+
 class CircuitBreaker(Guard):
     """
     Lets calls pass, or refuses them.
@@ -100,6 +105,8 @@ class CircuitBreaker(Guard):
         limits: When it opens and closes.
         is_failure: Whether an error of a call speaks against the peer; every
             `Exception` does without. Others count as successes.
+        is_neutral: Whether an error says nothing about the peer, such as one of a call
+            that was never made; `BulkheadFull` does in any case.
         observe: Told of `opened`, `half_open` and `closed`.
         clock: Gives the time in seconds; it must not go backwards.
 
@@ -116,12 +123,14 @@ class CircuitBreaker(Guard):
         *,
         limits: BreakerLimits | None = None,
         is_failure: Callable[[BaseException], bool] = _any_error,
+        is_neutral: Callable[[BaseException], bool] = _none,
         observe: Observe = ignore,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.limits = limits or BreakerLimits()
         self._is_failure = is_failure
+        self._is_neutral = is_neutral
         self._observe = observe
         self.clock = clock
         self._lock = Lock()
@@ -167,10 +176,15 @@ class CircuitBreaker(Guard):
         """
         if error is None:
             self._end(period, began, failed=False)
-        elif isinstance(error, Exception):
-            self._end(period, began, failed=self._is_failure(error))
-        else:  # cancelled: the caller's doing
+        elif self._says_nothing(error):
             self._give_back(period)
+        else:
+            self._end(period, began, failed=self._is_failure(error))
+
+    def _says_nothing(self, error: BaseException) -> bool:
+        if not isinstance(error, Exception):  # cancelled: the caller's doing
+            return True
+        return isinstance(error, BulkheadFull) or self._is_neutral(error)
 
     def _admit_probe(self) -> int:
         with self._lock:
@@ -199,7 +213,7 @@ class CircuitBreaker(Guard):
                 self._counted(now, failed=failed)
 
     def _give_back(self, period: int) -> None:
-        """Let another probe take the place of one that was cancelled."""
+        """Let another probe take the place of one that says nothing."""
         with self._lock:
             if self._phase == (State.HALF_OPEN, period):
                 self._admitted -= 1

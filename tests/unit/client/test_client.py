@@ -9,6 +9,7 @@ import structlog
 from service.client.client import Client
 from service.client.errors import (
     AnswerTooLarge,
+    ClientError,
     InvalidRequest,
     UpstreamTimeout,
     UpstreamUnavailable,
@@ -22,6 +23,12 @@ LONG = 60.0
 
 async def forever(_request):
     await asyncio.Event().wait()
+
+
+async def fail(client, times):
+    for _ in range(times):
+        with pytest.raises((ClientError, OSError)):
+            await client.request("GET", URL)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +161,27 @@ async def test_breaker_opens_by_failures_of_the_upstream_alone(failure, opens, w
             pass
 
     assert value("breaker_state", service="shop:8080", state="open") == opens
+
+
+@pytest.mark.parametrize(
+    "ours", [httpx2.PoolTimeout, httpx2.LocalProtocolError, OSError, "no room"]
+)
+async def test_failure_of_ours_hides_none_of_the_upstream(ours):
+    """A call that never reached it, among a few that failed: it counts neither way."""
+    answers = Answers(*[ours] * 20, httpx2.ReadError)
+    client, value = client_of(
+        answers, attempts=1, max_in_flight=1, breaker_minimum_calls=3
+    )
+    if ours == "no room":
+        answers.answers = [200, httpx2.ReadError]
+        async with client.stream("GET", URL):
+            await fail(client, 20)
+    else:
+        await fail(client, 20)
+
+    assert value("breaker_state", service="shop:8080", state="closed") == 1
+    await fail(client, 3)
+    assert value("breaker_state", service="shop:8080", state="open") == 1
 
 
 async def test_open_breaker_refuses_at_once_and_says_for_how_long():

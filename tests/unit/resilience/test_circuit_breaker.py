@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from hypothesis.strategies import booleans, data, floats
+from hypothesis.strategies import booleans, data, floats, sampled_from
 
+from service.resilience.bulkhead import BulkheadFull
 from service.resilience.circuit_breaker import (
     BreakerLimits,
     CircuitBreaker,
@@ -116,6 +117,33 @@ def test_error_that_does_not_speak_against_the_peer_is_a_success(clock):
     for _ in range(10):
         fail(breaker, KeyError)
 
+    assert breaker.state is State.CLOSED
+
+
+def test_call_that_says_nothing_of_the_peer_hides_no_failure(clock):
+    """A refusal on this side counts neither way, nor does what is named as such."""
+    breaker = CircuitBreaker(
+        limits=LIMITS, clock=clock, is_neutral=lambda e: isinstance(e, KeyError)
+    )
+    for _ in range(10):
+        fail(breaker, BulkheadFull)
+        fail(breaker, KeyError)
+
+    assert breaker.state is State.CLOSED
+    opened(breaker)
+    assert breaker.state is State.OPEN
+
+
+def test_probes_that_were_not_made_do_not_close_it(breaker, clock):
+    """Others take their places, and what comes of those decides."""
+    opened(breaker)
+    clock.now += 5.0
+    for _ in range(3):
+        fail(breaker, BulkheadFull)
+
+    assert breaker.state is State.HALF_OPEN
+    succeed(breaker)
+    succeed(breaker)
     assert breaker.state is State.CLOSED
 
 
@@ -299,12 +327,11 @@ class AgainstAModel(RuleBasedStateMachine):
             self.ended(failed=failed)
 
     @precondition(lambda self: self.running)
-    @rule()
-    def cancel(self):
+    @rule(kind=sampled_from([asyncio.CancelledError, BulkheadFull]))
+    def say_nothing(self, kind):
         call, period = self.running.pop()
-        error = asyncio.CancelledError()
-        with contextlib.suppress(asyncio.CancelledError):
-            call.__exit__(asyncio.CancelledError, error, None)
+        with contextlib.suppress(kind):
+            call.__exit__(kind, kind(), None)
         if period == self.period and self.state is State.HALF_OPEN:
             self.admitted -= 1
 

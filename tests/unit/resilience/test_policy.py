@@ -10,6 +10,7 @@ from service.resilience.circuit_breaker import (
     BreakerLimits,
     CircuitBreaker,
     CircuitOpen,
+    State,
 )
 from service.resilience.fallback import Fallback
 from service.resilience.hedge import Hedge
@@ -162,6 +163,20 @@ async def test_full_bulkhead_refuses_at_once():
 
     assert len(pending) == 10
     assert all(isinstance(each.exception(), BulkheadFull) for each in done)
+
+
+async def test_full_bulkhead_opens_no_circuit():
+    """The peer is well: it has more callers than may ask it at once."""
+    breaker = CircuitBreaker(limits=BreakerLimits(minimum_calls=3))
+    room = Bulkhead(1)
+    policy = Policy(breaker=breaker, bulkhead=room)
+    with room:
+        for _ in range(10):
+            with pytest.raises(BulkheadFull):
+                await policy.call(Peer().ask)
+
+    assert await policy.call(Peer().ask) == "answer"
+    assert breaker.state is State.CLOSED
 
 
 async def test_hedge_is_inside_of_one_attempt():
