@@ -60,11 +60,14 @@ class timeout:  # noqa: N801 - used as a word, as asyncio's own
 
     Concurrency:
         Tasks that begin in the block inherit the deadline for `remaining`, and are not
-        cut themselves: the block has to wait for them.
+        cut themselves: the block has to wait for them. A task that somebody cancels
+        is cancelled, also where a deadline is over in the same moment or before.
     """
 
     __slots__ = (
         "_allowed",
+        "_cancelling",
+        "_left",
         "_name",
         "_observe",
         "_outer",
@@ -90,10 +93,12 @@ class timeout:  # noqa: N801 - used as a word, as asyncio's own
         self._name = name
         self._observe = observe
         self.clock = clock or (time.monotonic if outer is None else outer.clock)
+        self._left = False
 
     async def __aenter__(self) -> None:
         self.deadline = self.clock() + self._allowed
         self._token = _INNERMOST.set(self)
+        self._cancelling = _cancelling()
         self._scope = asyncio.timeout(self._allowed)
         await self._scope.__aenter__()
 
@@ -104,6 +109,7 @@ class timeout:  # noqa: N801 - used as a word, as asyncio's own
         trace: TracebackType | None,
     ) -> None:
         _INNERMOST.reset(self._token)
+        self._left = True
         try:
             await self._scope.__aexit__(kind, error, trace)
         except TimeoutError as cut:
@@ -112,18 +118,26 @@ class timeout:  # noqa: N801 - used as a word, as asyncio's own
         # theirs: whoever looks at what came of this one must not take it for a caller
         # that has left.
         outer = self._outer
-        if isinstance(error, asyncio.CancelledError) and outer and outer.expired:
+        cancelled = isinstance(error, asyncio.CancelledError)
+        if cancelled and outer and outer.accounts_for(_cancelling()):
             raise self._exceeded() from error
         # a block within was the first to notice
         if isinstance(error, DeadlineExceeded) and self.clock() >= self.deadline:
             self._tell()
 
-    @property
-    def expired(self) -> bool:
-        """Whether this deadline, or one around it, has cut its block."""
-        return self._scope.expired() or (
-            self._outer is not None and self._outer.expired
-        )
+    def accounts_for(self, cancelling: int) -> bool:
+        """
+        Return whether this deadline, or one around it, is all that cancels the task.
+
+        Args:
+            cancelling: Requests to cancel it that no block within has made: each
+                deadline that is over has made one, and any other is somebody's own.
+        """
+        if self._scope.expired() and not self._left:
+            cancelling -= 1
+            if cancelling <= self._cancelling:
+                return True
+        return self._outer is not None and self._outer.accounts_for(cancelling)
 
     def _exceeded(self) -> DeadlineExceeded:
         self._tell()
@@ -132,6 +146,12 @@ class timeout:  # noqa: N801 - used as a word, as asyncio's own
     def _tell(self) -> None:
         told = {"seconds": self._allowed}
         self._observe(Event("timeout", self._name, "expired", told))
+
+
+def _cancelling() -> int:
+    """Return how many requests to cancel it the task has not dealt with."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 def with_timeout(

@@ -1,6 +1,7 @@
 """A deadline cuts what takes too long, and callees see it."""
 
 import asyncio
+import contextlib
 import threading
 
 import pytest
@@ -85,6 +86,54 @@ async def test_cancelling_from_outside_is_no_time_out():
 
     task = asyncio.create_task(hang())
     await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert task.cancelled()
+
+
+@pytest.mark.parametrize("seconds", [10, 15], ids=["with the deadline", "behind it"])
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+@in_virtual_time
+async def test_cancelling_from_outside_goes_through_a_deadline_that_is_over(
+    blocks, seconds
+):
+    """Else a task that goes on after a time-out could not be ended."""
+    loop = asyncio.get_running_loop()
+
+    async def clean_up_slowly():
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(blocks):
+                await stack.enter_async_context(timeout(10, clock=loop.time))
+            try:
+                await forever()
+            finally:
+                await asyncio.sleep(10)
+
+    task = asyncio.create_task(clean_up_slowly())
+    await asyncio.sleep(0)
+    loop.call_at(seconds, task.cancel)
+    await asyncio.wait([task])
+
+    assert task.cancelled()
+
+
+@in_virtual_time
+async def test_cancelling_a_task_that_outlives_the_block_is_no_time_out():
+    """The deadline that it has inherited is over, and nobody waits for it there."""
+
+    @with_timeout(60)
+    async def stay():
+        try:
+            await forever()
+        finally:
+            await asyncio.sleep(10)
+
+    with contextlib.suppress(DeadlineExceeded):
+        async with timeout(10, clock=asyncio.get_running_loop().time):
+            task = asyncio.create_task(stay())
+            await forever()
+    await asyncio.sleep(1)
     task.cancel()
     await asyncio.wait([task])
 
