@@ -89,7 +89,6 @@ class Client:
         self._propagate = propagate
         self.metrics = metrics
         self._upstreams = Upstreams(transport or Pools(settings()), Telling(metrics))
-        self._closed = False
 
     async def request(
         self, method: str, url: str, **options: Unpack[CallOptions]
@@ -142,11 +141,10 @@ class Client:
 
     async def close(self) -> None:
         """Close all connections; calls under way fail, and there are no others."""
-        self._closed = True
         await self._upstreams.close()
 
     async def _exchange(self, method: str, url: str, options: CallOptions) -> Exchange:
-        if self._closed:
+        if self._upstreams.closed:
             raise InvalidRequest("the client is closed")
         if not method.isascii():
             raise InvalidRequest("a method has ASCII alone")

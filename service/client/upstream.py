@@ -9,6 +9,7 @@ from typing import Literal
 
 import httpx2
 
+from service.client.errors import InvalidRequest
 from service.client.pools import MakeTransport
 from service.client.repeating import (
     may_repeat_any,
@@ -171,6 +172,9 @@ class Upstreams:
         transport: Makes the connections of one.
         tell: Told what the patterns do.
 
+    Attributes:
+        closed: Whether none is called any more.
+
     Concurrency:
         Tasks of one event loop.
     """
@@ -179,15 +183,24 @@ class Upstreams:
         self._transport = transport
         self._tell = tell
         self._known: OrderedDict[tuple[str, bool], Upstream] = OrderedDict()
+        self.closed = False
 
     async def of(self, target: Target, settings: ClientSettings) -> Upstream:
-        """Return the upstream of *target*."""
+        """
+        Return the upstream of *target*.
+
+        Raises:
+            InvalidRequest: All were closed meanwhile.
+        """
         key = (target.upstream, target.secure)
         known = self._known.get(key)
         if known is not None:
             self._known.move_to_end(key)
             return known
         transport = await self._transport(target.secure)
+        if self.closed:
+            await transport.aclose()
+            raise InvalidRequest("the client is closed")
         known = self._known.get(key)
         if known is not None:  # another call was faster
             await transport.aclose()
@@ -203,7 +216,8 @@ class Upstreams:
         return iter(list(self._known.values()))
 
     async def close(self) -> None:
-        """Close all connections, those in use too."""
+        """Close all connections, those in use too; there are no others."""
+        self.closed = True
         while self._known:
             _, upstream = self._known.popitem()
             await upstream.transport.aclose()

@@ -339,6 +339,30 @@ async def test_closed_client_calls_nobody():
         await client.request("GET", URL)
 
 
+async def test_client_that_is_closed_while_a_call_waits_for_its_pool_calls_nobody():
+    """The pool that comes too late is closed too."""
+    asked, go_on, closed = asyncio.Event(), asyncio.Event(), []
+
+    class Closing(httpx2.MockTransport):
+        async def aclose(self):
+            closed.append(self)
+
+    async def slow(_secure):
+        asked.set()
+        await go_on.wait()
+        return Closing(lambda _request: httpx2.Response(200))
+
+    client, _ = client_of(slow)
+    call = asyncio.create_task(client.request("GET", URL))
+    await asked.wait()
+    await client.close()
+    go_on.set()
+    with pytest.raises(InvalidRequest, match="closed"):
+        await call
+
+    assert len(closed) == 1
+
+
 async def test_part_makes_one_client_and_closes_it():
     """None is made where nobody asks."""
     settings = settings_of()
