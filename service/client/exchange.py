@@ -135,6 +135,8 @@ class Exchange:
 
     @asynccontextmanager
     async def _answered(self) -> AsyncIterator[Response]:
+        if self.upstream.closed:
+            raise InvalidRequest("the client is closed")
         self.attempts += 1
         lease = self._lease()
         with lease as endpoint:

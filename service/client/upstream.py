@@ -53,6 +53,7 @@ class Upstream:
         name: Its name.
         transport: Its connections.
         in_flight: Calls under way.
+        closed: Whether its connections were closed for good, so that none is made.
         breaker: Refuses calls while it is ill; None when that is switched off.
 
     Concurrency:
@@ -70,6 +71,7 @@ class Upstream:
         self.name = name
         self.transport = transport
         self.in_flight = 0
+        self.closed = False
         self.breaker: CircuitBreaker | None = None
         self._tell = tell
         self._room = Bulkhead(1)
@@ -220,6 +222,7 @@ class Upstreams:
         self.closed = True
         while self._known:
             _, upstream = self._known.popitem()
+            upstream.closed = True
             await upstream.transport.aclose()
 
     async def _forget_one(self, newest: Upstream) -> None:

@@ -363,6 +363,21 @@ async def test_client_that_is_closed_while_a_call_waits_for_its_pool_calls_nobod
     assert len(closed) == 1
 
 
+async def test_call_that_a_closing_client_has_cut_is_not_repeated():
+    """Another attempt would open the pool again, and nobody close it."""
+
+    async def cut(_request):
+        await client.close()
+        raise httpx2.ReadError("closed")
+
+    answers = Answers(cut, 200)
+    client, _ = client_of(answers)
+    with pytest.raises(InvalidRequest, match="closed"):
+        await client.request("GET", URL)
+
+    assert len(answers.requests) == 1
+
+
 async def test_part_makes_one_client_and_closes_it():
     """None is made where nobody asks."""
     settings = settings_of()
