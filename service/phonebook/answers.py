@@ -13,10 +13,10 @@ from service.errors import (
 from service.phonebook import store
 from service.phonebook.model import Contact, InvalidContact
 
-__all__ = ["answered", "etag", "has_version", "no_version", "versions"]
+__all__ = ["answered", "crowded", "etag", "has_version", "no_version", "versions"]
 
 _SOON = 1.0
-"""Seconds after which a client may ask again when the store is away."""
+"""Seconds after which a client may ask again when the store is away, or crowded."""
 
 _CONFLICT = 409
 _PRECONDITION_FAILED = 412
@@ -68,6 +68,12 @@ def no_version() -> RequestError:
     """Return the 412."""
     detail = "It has changed since you read it."
     return RequestError(detail, status=_PRECONDITION_FAILED)
+
+
+def crowded() -> Unavailable:
+    """Return the 503 for a change of any version that others always came before."""
+    detail = "Too many change it at the same time; nothing was changed, try again."
+    return Unavailable(detail, headers=retry_after(_SOON))
 
 
 def versions(header: str | None, *, needed: bool) -> frozenset[int] | None:

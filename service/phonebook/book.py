@@ -6,16 +6,18 @@ they are the key of the last contact and a mark of the question, so that one is 
 used with another question.
 """
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 import orjson
 
 from service.errors import BadRequest, Unprocessable
-from service.phonebook.answers import answered, no_version
+from service.phonebook.answers import answered, crowded, no_version
 from service.phonebook.folding import words
 from service.phonebook.model import (
     Contact,
@@ -24,7 +26,17 @@ from service.phonebook.model import (
     e164,
     number_prefix,
 )
-from service.phonebook.store import Added, ContactStore, OnceKey, Page, Query, Sort
+from service.phonebook.store import (
+    Added,
+    Conflict,
+    ContactStore,
+    OnceKey,
+    Page,
+    Query,
+    Sort,
+)
+from service.resilience.backoff import Backoff
+from service.resilience.retry import Retry
 from service.server.context import RequestContext
 from service.server.idempotency import read_key
 from service.settings import PhonebookSettings
@@ -35,6 +47,13 @@ _MAX_TERMS = 8
 _MAX_CURSOR = 2000
 _MAX_PART = 300
 _EXPORTED = 500
+
+_AGAIN = Retry(
+    "phonebook",
+    attempts=20,  # of those who change a contact at once one gets through each time
+    backoff=Backoff(first=0.01, most=0.2),
+    retry_on=lambda error: isinstance(error, Conflict),
+)
 
 
 class PhoneBook:
@@ -57,6 +76,7 @@ class PhoneBook:
         self.store = store
         self.settings = settings
         self._user = user
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def find(
         self, *, q: str, number: str, sort: Sort | None, limit: int, cursor: str
@@ -139,12 +159,23 @@ class PhoneBook:
         versions: frozenset[int] | None,
     ) -> Contact:
         """Change some values of a contact that has one of *versions*."""
-        with answered():
+
+        async def once() -> Contact:
             before = await self.store.get(contact_id)
             if versions is not None and before.version not in versions:
                 raise no_version()
             fields = self.checked({**asdict(before.fields), **changes})
             return await self.store.replace(contact_id, fields, version=before.version)
+
+        with answered():
+            if versions is not None:
+                return await once()
+            try:
+                # in turn here, so that only other replicas and versions come between
+                async with self._turns.setdefault(contact_id, asyncio.Lock()):
+                    return await _AGAIN.call(once)
+            except Conflict:
+                raise crowded() from None
 
     async def delete(
         self, contact_id: str, *, versions: frozenset[int] | None = None
