@@ -38,6 +38,10 @@ _QUICK = 1.0
 """Seconds below which a piece may be twice as large next time."""
 
 _PASSES = frozenset({409, 429, 500, 502, 503, 504})
+
+_MENDED = frozenset({401, 403, 507})
+"""A new token or more room helps; until then the service keeps what it has."""
+
 _NOT_FOUND, _FAILED = 404, 412
 _PARTIAL = "application/partial-upload"
 
@@ -149,12 +153,10 @@ class _Upload:
                 if known is not None:
                     known.put(self._place)
             kept = await self._sent(advance)
-        except Refused as error:
-            if known is not None and error.status not in _PASSES:
-                known.forget()  # it will never come to an end
-            raise
-        except BaseException:
-            if known is None:
+        except BaseException as error:
+            if known is not None and _is_for_good(error):
+                known.forget()
+            if known is None or known.get() != self._place:
                 await self._give_up()
             raise
         if known is not None:
@@ -185,9 +187,10 @@ class _Upload:
             head["repr-digest"] = digest_field({"sha-256": self._source.digest})
         place = f"/files/{quote(self._path)}"
         answer = await self._service.call("PUT", place, content=b"", headers=head)
-        self._place = urlsplit(answer.headers.get("location", "")).path
-        if not self._place.startswith("/"):
+        place = urlsplit(answer.headers.get("location", "")).path
+        if not place.startswith("/"):
             raise OtherAnswer("what answers takes no uploads in pieces")
+        self._place = place
 
     async def _sent(self, advance: Advance) -> Kept:
         while True:
@@ -303,6 +306,11 @@ def _remembered(
         return None
     url = service.caller.ask.url
     return Remembered(url, path, source.digest.hex(), sorted(head))
+
+
+def _is_for_good(error: BaseException) -> bool:
+    """Whether an upload will never come to an end."""
+    return isinstance(error, Refused) and error.status not in _PASSES | _MENDED
 
 
 def _kept(answer: Response, size: int, digest: bytes | None) -> Kept:

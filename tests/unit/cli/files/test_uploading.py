@@ -33,7 +33,8 @@ class Service:
 
     Args:
         faults: What happens to each call, in turn: `before` and `after` it is done it
-            is lost, `part` of its content comes, or it ends the service (`killed`).
+            is lost, `part` of its content comes, it ends the service (`killed`), or it
+            is refused with a status.
     """
 
     def __init__(self, *faults: str) -> None:
@@ -46,6 +47,8 @@ class Service:
         fault, head = next(self._faults, ""), headers or {}
         if fault == "before":
             raise LOST
+        if fault.isdigit():
+            raise Refused(answer(int(fault)))
         if fault == "part" and head.get("upload-complete"):
             content, head = content[: len(content) // 2], head | {"upload-complete": ""}
         told = getattr(self, method.lower())(path, content, head)
@@ -201,3 +204,48 @@ def test_upload_that_is_noted_nowhere_is_not_told_to_go_on(monkeypatch):
         with pytest.raises(UpstreamUnavailable):
             asyncio.run(uploads.put("x", source, lambda _done, _all: None))
         assert uploads.is_resumable("x", source)
+
+
+@pytest.mark.parametrize("status", ["401", "403", "507"])
+def test_upload_goes_on_after_a_refusal_that_others_can_end(status):
+    """The service keeps the bytes; with a new token, or room, none is sent anew."""
+    data = bytes(range(256)) * (3 << 12)
+    with notes():
+        service = Service("", "", status)
+        with pytest.raises(Refused):
+            put(service, Known(data))
+        assert [len(each) for each in service.uploads.values()] == [1 << 20]
+        put(service, Known(data))
+    assert [*service.uploads.values()] == [None]
+    assert service.files == {"x": data}
+
+
+@pytest.mark.parametrize("status", ["401", "403", "413", "507"])
+def test_refused_pipe_leaves_nothing_at_the_service(status):
+    """Nobody could go on with it, and it would take the room of others for a day."""
+    with tempfile.TemporaryFile() as file:
+        file.write(bytes(3 << 20))
+        file.seek(0)
+        service = Service("", "", status)
+        with pytest.raises(Refused):
+            put(service, StreamSource(file.fileno()))
+    assert service.uploads == {}
+
+
+def test_upload_that_is_refused_for_good_leaves_nothing_at_the_service():
+    """Its note is forgotten, so nobody could go on with it either."""
+    with notes() as folder:
+        service = Service("", "", "413")
+        with pytest.raises(Refused):
+            put(service, Known(bytes(3 << 20)))
+        left = [name for _, _, names in os.walk(folder) for name in names]
+    assert (service.uploads, left) == ({}, [])
+
+
+def test_upload_that_is_noted_nowhere_leaves_nothing_at_the_service(monkeypatch):
+    """No later command would find it."""
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null/x")
+    service = Service("", "", "before")
+    with pytest.raises(UpstreamUnavailable):
+        put(service, Known(bytes(3 << 20)), retries=0)
+    assert service.uploads == {}
