@@ -21,11 +21,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: It can't be written.
     """
-    path = Path(os.path.realpath(path))  # a link stays one
-    if path.exists() and not path.is_file():
+    if path.exists() and not path.is_file():  # the link of an open pipe leads nowhere
         with path.open("wb") as device:
             yield device
         return
+    path = Path(os.path.realpath(path))  # a link stays one
     try:
         # lets nobody else read it
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -74,7 +74,8 @@ def backup(
         else:
             with replacing(file) as out:
                 count = asyncio.run(_written(store, out.write))
-            write(f"{file} has {count} contacts.")
+            if file.is_file():  # a pipe may be standard output itself
+                write(f"{file} has {count} contacts.")
 
 
 def restore(
@@ -103,7 +104,8 @@ def restore(
             count = asyncio.run(_restored(store, standard_input(), replace=replace))
         else:
             with file.open("rb") as found:
-                _check(found)
+                if found.seekable():
+                    _check(found)
                 count = asyncio.run(_restored(store, found, replace=replace))
         write(f"{count} contacts were restored.")
 
@@ -163,13 +165,14 @@ async def _database(store: "SettingsStore") -> AsyncIterator["Database"]:
 
 @contextmanager
 def _failures() -> Iterator[None]:
-    """Tell in a line why nothing was done, and exit with 1."""
+    """Tell in a line why nothing was done, and exit with its code."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from service.phonebook.backup import Damaged, NoPhonebook
     from service.phonebook.restoring import NotEmpty
     from service.phonebook.store import StoreUnavailable
 
+    code = 1
     try:
         yield
     except StoreUnavailable as error:
@@ -183,11 +186,11 @@ def _failures() -> Iterator[None]:
     except SQLAlchemyError as error:
         why = f"the database refuses it: {_first_line(error)}"
     except OSError as error:
-        why = f"{error.filename or 'the file'}: {error.strerror}"
+        why, code = f"{error.filename or 'the file'}: {error.strerror}", 2
     else:
         return
     complain(why)
-    raise typer.Exit(1)
+    raise typer.Exit(code)
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """Files that a command writes: whole, or as they were."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,14 @@ def test_device_is_written_as_it_is():
     """It can't be replaced."""
     written(Path("/dev/null"), b"new")
     assert Path("/dev/null").is_char_device()
+
+
+def test_pipe_is_written_as_it_is():
+    """The name of an open one is a link to no path at all, as a shell's `>(…)`."""
+    reading, writing = os.pipe()
+    try:
+        written(Path(f"/dev/fd/{writing}"), b"new")
+        assert os.read(reading, 9) == b"new"
+    finally:
+        os.close(reading)
+        os.close(writing)
