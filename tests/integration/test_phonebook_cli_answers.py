@@ -170,6 +170,26 @@ def test_busy_service_is_asked_again_when_it_says():
     assert "503" in bad.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [["update", "+1", "--note", "x"], ["delete", "+1"]], ids=lambda c: c[0]
+)
+def test_version_that_is_told_is_the_one_that_is_there(command):
+    """Others may change the contact between the question and the change."""
+    old, new = ({**CONTACT, "version": version} for version in (1, 2))
+    late = answer("412 Precondition Failed", {}, head="connection: close\r\n")
+    page = answer("200 OK", {"items": [old], "next": None})
+    answers = [page, late, answer("200 OK", new)]
+
+    async def behave(peer) -> None:
+        await peer.send(answers.pop(0))
+
+    with in_a_thread(behave) as rogue:
+        done = run(*command, "--version", "1", "--url", rogue.url, "--retries", "0")
+
+    assert done.exit_code == 1
+    assert "it has version 2 now" in done.stderr
+
+
 def test_stranger_moves_no_cursor_and_breaks_no_line():
     """Neither on a terminal nor in a pipe."""
     with in_a_thread(always(PAGE)) as rogue:

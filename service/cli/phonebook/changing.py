@@ -1,8 +1,8 @@
 """`httpserver phonebook insert`, `update` and `delete`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
@@ -11,6 +11,7 @@ import typer
 from service.cli.output import complain
 from service.cli.phonebook.reading import JsonOption
 from service.cli.remote import calls
+from service.errors import ServiceError
 from service.top.words import plain
 
 if TYPE_CHECKING:
@@ -118,9 +119,11 @@ def update(
             # the same change twice is the same; that of a version has one chance
             repeat=version is None,
         )
-        with _naming_the_version(contact):
-            async with _naming_the_owner(caller, number or ""):
-                changed = await change
+        async with (
+            _naming_the_version(caller, contact),
+            _naming_the_owner(caller, number or ""),
+        ):
+            changed = await change
         _show(changed, as_json=as_json)
 
     _run(ask, work)
@@ -150,8 +153,10 @@ def delete(
 
         contact = await found(caller, who)
         try:
-            with absent(who), _naming_the_version(contact):
-                await caller.call("DELETE", f"{CONTACTS}/{contact['id']}", headers=head)
+            with absent(who):
+                async with _naming_the_version(caller, contact):
+                    place = f"{CONTACTS}/{contact['id']}"
+                    await caller.call("DELETE", place, headers=head)
         except NoContact:  # by an attempt that got through unheard, or by another
             pass
         _show(contact, as_json=as_json)
@@ -204,16 +209,21 @@ async def _naming_the_owner(caller: "Caller", number: str) -> AsyncIterator[None
         raise typer.Exit(1) from None
 
 
-@contextmanager
-def _naming_the_version(contact: dict[str, Any]) -> Iterator[None]:
+@asynccontextmanager
+async def _naming_the_version(
+    caller: "Caller", contact: dict[str, Any]
+) -> AsyncIterator[None]:
     """Tell the version that a contact has, when a change was meant for another."""
+    from service.cli.phonebook.book import CONTACTS
     from service.getting.calling import Refused
 
     try:
         yield
     except Refused as error:
         if error.status == _PRECONDITION_FAILED:
-            complain(f"it has version {contact.get('version')} now")
+            with suppress(ServiceError):  # the refusal is what matters
+                there = await caller.json("GET", f"{CONTACTS}/{contact['id']}")
+                complain(plain(f"it has version {there.get('version')} now"))
         raise
 
 
