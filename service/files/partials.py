@@ -21,7 +21,7 @@ from service.files.counted import read_counted, write_counted
 from service.files.disk_errors import told
 from service.files.errors import NotFound
 from service.files.records import Record, read_record, write_record
-from service.files.usage import UsageFile
+from service.files.usage import Usage, UsageFile
 
 __all__ = ["BYTES", "Held", "Partial", "Partials", "TooMany"]
 
@@ -157,6 +157,21 @@ class Partials:
             except (FileNotFoundError, ValueError):
                 raise NotFound from None
 
+    def reserve(
+        self, arrival: Arrival, size: int, check: Callable[[int], None]
+    ) -> None:
+        """
+        Tell the quota of the next bytes of an upload before they are written.
+
+        Args:
+            arrival: What came so far.
+            size: Bytes with the next ones.
+            check: Told how many the quota does not know of; raises to refuse them.
+        """
+        with told(), self._usage.locked() as usage:
+            check(size - arrival.counted)
+            self._tell(usage, arrival, size)
+
     def keep(self, partial: Partial) -> None:
         """Make durable what came, and what is known."""
         with told():
@@ -280,9 +295,12 @@ class Partials:
         """Tell the quota of what came since it was last told."""
         if arrival.size != arrival.counted:
             with self._usage.locked() as usage:
-                usage.add(arrival.size - arrival.counted)
-                write_counted(arrival.descriptor, arrival.size)
-            arrival.counted = arrival.size
+                self._tell(usage, arrival, arrival.size)
+
+    def _tell(self, usage: Usage, arrival: Arrival, size: int) -> None:
+        usage.add(size - arrival.counted)
+        arrival.counted = size
+        write_counted(arrival.descriptor, size)
 
     def _names(self) -> list[str]:
         with os.scandir(self.directory) as entries:

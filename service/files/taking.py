@@ -281,7 +281,8 @@ class Taking:
         if length is not None and size > length:
             detail = "The upload is longer than announced."
             raise upload_problem("inconsistent-upload-length", detail)
-        self.place().check_room(size, size - arrival.counted)
+        place = self.place()
+        place.partials.reserve(arrival, size, lambda more: place.check_room(size, more))
         with told():
             arrival.write(data, hashing)
 

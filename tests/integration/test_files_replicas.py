@@ -145,3 +145,27 @@ def test_quota_stays_right_when_a_replica_is_killed_amid_an_upload(tmp_path):
         assert at(one, upload).resume().status_code == 201
         assert not fits(one, 1_010_000)
         assert fits(one, 990_000)
+
+
+def test_uploads_at_once_are_never_more_than_the_quota_together(tmp_path):
+    """Each is told of what the others have, at the same replica or another."""
+    with (
+        serving_files(tmp_path, **QUOTA) as one,
+        serving_files(tmp_path, **QUOTA) as two,
+    ):
+        first = begun(one, "first", LARGE, size=10)
+        with held(one, first, 10, size=1_500_000):
+            for service in (one, two):
+                more = begun(service, "more", LARGE, size=0)
+                refused = more.append(0, len(LARGE) - 1)
+                waiting = (tmp_path / ".uploads").glob("*.part")
+
+                assert refused.status_code == 507
+                assert (
+                    sum(each.stat().st_size for each in waiting)
+                    <= len(LARGE) + 1_000_000
+                )
+                assert httpx.delete(more.url).status_code == 204
+        assert first.resume().status_code == 201
+        assert not fits(one, 1_010_000)
+        assert fits(two, 990_000)
