@@ -32,18 +32,20 @@ class Arrival:
     Attributes:
         size: Bytes that were written.
         counted: How many of them the quota knows of already.
+        arriving: Bytes that its store counts as on their way.
         replaced: Bytes of the file that it will take the place of.
 
     Concurrency: one thread at a time.
     """
 
-    __slots__ = ("counted", "descriptor", "name", "replaced", "size")
+    __slots__ = ("arriving", "counted", "descriptor", "name", "replaced", "size")
 
     def __init__(self, descriptor: int, name: str, *, size: int = 0) -> None:
         self.descriptor = descriptor
         self.name = name
         self.size = size
         self.counted = 0
+        self.arriving = 0
         self.replaced = 0
 
     def write(self, data: bytes, hashing: Hashing) -> None:

@@ -9,6 +9,7 @@ what was acknowledged survives a loss of power.
 
 import os
 import stat
+import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -82,6 +83,9 @@ class LocalStore:
             self.hidden = os.dup(hidden)
         self.arrivals = Arrivals(self.hidden)
         self.usage = UsageFile(self.hidden, _LOCK)
+        # what is on its way becomes what is used at one moment: who asks for room must
+        # not see a file in both; held for that alone, inside the lock of the usage
+        self._room = threading.Lock()
         self._arriving = 0
         self._buffer = memoryview(bytearray(PIECE))
 
@@ -121,18 +125,14 @@ class LocalStore:
         arrival = await self.threads.acquire(
             self.arrivals.discard, lambda: self._begin(path, said)
         )
-        arrived = 0
         try:
             async for data in gathered(chunks):
-                arrived += len(data)
-                self._arriving += len(data)
                 await self.threads.run(self._write, arrival, data, hashing)
             return await self.threads.run(
                 self._commit, path, arrival, hashing.verified(), said.condition
             )
         finally:
-            self._arriving -= arrived
-            await self.threads.run(self.arrivals.discard, arrival)
+            await self.threads.run(self._discard, arrival)
 
     async def _adopt(self, path: str, staged: Staged, said: Upload) -> Stored:
         """Take a file that is here already, as it is."""
@@ -204,8 +204,21 @@ class LocalStore:
 
     def _write(self, arrival: Arrival, data: bytes, hashing: Hashing) -> None:
         with told():
+            with self._room:
+                arrival.arriving += len(data)
+                self._arriving += len(data)
             self.check_room(arrival.size + len(data), -arrival.replaced)
             arrival.write(data, hashing)
+
+    def _discard(self, arrival: Arrival) -> None:
+        with self._room:
+            self._has_arrived(arrival)
+        self.arrivals.discard(arrival)
+
+    def _has_arrived(self, arrival: Arrival) -> None:
+        """Note that a file is not on its way any more; for the holder of the room."""
+        self._arriving -= arrival.arriving
+        arrival.arriving = 0
 
     def check_room(self, size: int, more: int) -> None:
         """
@@ -222,7 +235,8 @@ class LocalStore:
         limits = self._limits()
         if size > limits.file_bytes:
             raise TooLarge(limits.file_bytes)
-        total = self.usage.glance().size + self._arriving + more
+        with self._room:
+            total = self.usage.glance().size + self._arriving + more
         if 0 < limits.total_bytes < total:
             raise QuotaExceeded
 
@@ -241,7 +255,9 @@ class LocalStore:
                 grown = info.size - arrival.counted - (old.size if old else 0)
                 self._check_quota(usage.get(), grown, new=old is None)
                 self.arrivals.land(arrival, directory, name)
-                usage.add(grown, 1 if old is None else 0)
+                with self._room:
+                    usage.add(grown, 1 if old is None else 0)
+                    self._has_arrived(arrival)
                 changed = os.dup(directory)
             _sync(changed)
         return Stored(info, created=old is None)

@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import signal
+import stat
 import threading
 
 import pytest
@@ -132,6 +133,32 @@ async def test_two_stores_of_one_root_agree(store, tmp_path):
             await stored_text(other, "d", "4")
         await store.delete("b")
         await stored_text(other, "d", "4")
+
+
+async def test_file_that_has_just_come_is_counted_once(tmp_path, monkeypatch):
+    """While its directory is synced, others find the room that there is."""
+    syncing, go_on = threading.Event(), threading.Event()
+    synced = os.fsync
+
+    def sync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            syncing.set()
+            go_on.wait(60)
+        synced(descriptor)
+
+    limits = Limits(file_bytes=10, total_bytes=10)
+    async with local_store(tmp_path, limits) as store:
+        monkeypatch.setattr(os, "fsync", sync)
+        putting = asyncio.create_task(stored_text(store, "f", "six..."))
+        await asyncio.to_thread(syncing.wait, 60)
+        try:
+            store.check_room(4, 4)
+            with pytest.raises(QuotaExceeded):
+                store.check_room(5, 5)
+        finally:
+            go_on.set()
+            await putting
+        store.check_room(4, 4)
 
 
 async def test_file_that_was_copied_here_is_served(store, tmp_path):
