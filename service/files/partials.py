@@ -20,7 +20,7 @@ from service.files.arrivals import Arrival, take_lock
 from service.files.counted import read_counted, write_counted
 from service.files.disk_errors import told
 from service.files.errors import NotFound
-from service.files.records import Record, read_record, write_record
+from service.files.records import FRESH, Record, read_record, write_record
 from service.files.usage import Usage, UsageFile
 
 __all__ = ["BYTES", "Held", "Partial", "Partials", "TooMany"]
@@ -30,6 +30,7 @@ BYTES = ".part"
 
 _RECORD = ".json"
 _WANTED = ".wanted"
+_ENDS = (BYTES, _RECORD, _RECORD + FRESH, _WANTED)
 _ID = re.compile(r"[0-9a-f]{32}")
 _OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = _OPEN | os.O_CREAT | os.O_EXCL
@@ -226,7 +227,7 @@ class Partials:
         oldest = time.time() - ttl
         for name in self._names():
             upload_id, dot, end = name.partition(".")
-            if _ID.fullmatch(upload_id) and f"{dot}{end}" in (BYTES, _RECORD, _WANTED):
+            if _ID.fullmatch(upload_id) and f"{dot}{end}" in _ENDS:
                 with suppress(OSError):
                     removed += self._expired(upload_id, name, oldest)
         return removed
@@ -286,7 +287,7 @@ class Partials:
 
     def _remove(self, upload_id: str, counted: int) -> None:
         with self._usage.locked() as usage:
-            for end in (BYTES, _RECORD, _WANTED):
+            for end in _ENDS:
                 with suppress(FileNotFoundError):
                     os.unlink(upload_id + end, dir_fd=self.directory)
             usage.add(-counted)

@@ -7,6 +7,7 @@ before or the one after. Its members are those of `Record`; digests are in hex.
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,7 +15,10 @@ from service.files.arrivals import write_all
 from service.files.conditions import Condition
 from service.files.digests import Digests
 
-__all__ = ["Record", "read_record", "write_record"]
+__all__ = ["FRESH", "Record", "read_record", "write_record"]
+
+FRESH = ".new"
+"""What the name of a record has at its end until it is whole."""
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -46,15 +50,24 @@ def write_record(directory: int, name: str, record: Record) -> None:
     document = asdict(record) | {
         "digests": {each: value.hex() for each, value in record.digests.items()}
     }
-    fresh = f"{name}.new"
-    descriptor = os.open(fresh, _FLAGS, 0o600, dir_fd=directory)
+    fresh = name + FRESH
     try:
-        write_all(descriptor, json.dumps(document).encode())
+        _write(directory, fresh, json.dumps(document).encode())
+        os.rename(fresh, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(fresh, dir_fd=directory)
+        raise
+    os.fsync(directory)
+
+
+def _write(directory: int, name: str, data: bytes) -> None:
+    descriptor = os.open(name, _FLAGS, 0o600, dir_fd=directory)
+    try:
+        write_all(descriptor, data)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.rename(fresh, name, src_dir_fd=directory, dst_dir_fd=directory)
-    os.fsync(directory)
 
 
 def read_record(directory: int, name: str) -> Record:

@@ -1,12 +1,14 @@
 """Uploads that wait, as two processes of one root see them."""
 
 import os
+import resource
+import signal
 
 import pytest
 
 from service.files.counted import count_waiting
 from service.files.digests import Hashing
-from service.files.errors import NotFound
+from service.files.errors import NoSpace, NotFound
 from service.files.partials import Held, Partials
 from service.files.records import Record
 from service.files.usage import UsageFile, Used
@@ -115,3 +117,31 @@ def test_wish_that_nobody_answered_expires(processes, tmp_path):
     one.want(partial.upload_id)
     one.expire(-1)
     assert not (tmp_path / f"{partial.upload_id}.wanted").exists()
+
+
+def test_record_that_can_not_be_written_leaves_nothing(processes, tmp_path):
+    """A disk that takes no more: no half of a record stays on it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+    try:
+        with pytest.raises(NoSpace):
+            processes[0].create(Record(path="f"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_a_record_of_a_killed_process_goes_with_its_upload(processes, tmp_path):
+    """And expires by itself where there is no upload of it."""
+    one, _ = processes
+    partial = begun(one)
+    for upload_id in (partial.upload_id, "0" * 32):
+        (tmp_path / f"{upload_id}.json.new").write_text("{")
+    one.expire(-1)
+
+    assert list(tmp_path.glob("*.new")) == [tmp_path / f"{partial.upload_id}.json.new"]
+    one.discard(partial)
+    assert list(tmp_path.glob("*.new")) == []
