@@ -52,22 +52,26 @@ async def body_pieces(
 
 def condition_of(ctx: RequestContext) -> Condition:
     """Return which version a change is meant for (RFC 9110 §13.1)."""
-    headers = ctx.headers
-    match, none = headers.get("if-match"), headers.get("if-none-match")
     return Condition(
-        match=None if match is None else tags(match),
-        none_match=None if none is None else tags(none),
-        unmodified_since=_seconds(headers.get("if-unmodified-since")),
+        match=_tags(ctx, "if-match"),
+        none_match=_tags(ctx, "if-none-match"),
+        unmodified_since=_seconds(ctx.headers.get("if-unmodified-since")),
     )
 
 
 def is_known(ctx: RequestContext, info: FileInfo) -> bool:
     """Whether the client has this version already (RFC 9110 §13.2.2)."""
-    none = ctx.headers.get("if-none-match")
+    none = _tags(ctx, "if-none-match")
     if none is not None:
-        return names(tags(none), info.etag, weak=True)
+        return names(none, info.etag, weak=True)
     since = _seconds(ctx.headers.get("if-modified-since"))
     return since is not None and int(info.modified) <= since
+
+
+def _tags(ctx: RequestContext, field: str) -> tuple[str, ...] | None:
+    """Return the tags of all lines of a field (RFC 9110 §5.3); None without one."""
+    lines = ctx.headers.getlist(field)
+    return tags(", ".join(lines)) if lines else None
 
 
 def range_applies(ctx: RequestContext, info: FileInfo) -> bool:
