@@ -15,7 +15,7 @@ from service.files.answers import answered
 from service.files.conditions import Condition
 from service.files.records import Record
 from service.files.requests import condition_of, digests_of
-from service.files.server import NEW, FileServer, check_body
+from service.files.server import NEW, FileServer, check_body, never_replacing
 from service.files.taking import Taking
 from service.files.upload_fields import (
     MEDIA_TYPE,
@@ -67,7 +67,8 @@ class Resumable:
         if complete is None:
             return await self.server.post(ctx)
         path = self.server.post_path(ctx)
-        return await self._begin(ctx, path, NEW, complete=complete)
+        with never_replacing():
+            return await self._begin(ctx, path, NEW, complete=complete)
 
     async def options(self, _ctx: RequestContext) -> Response:
         """OPTIONS: what can be done, uploads in parts included."""

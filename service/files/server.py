@@ -32,7 +32,7 @@ from service.server.reading import check_coding, media_type
 from service.server.responses import Response
 from service.settings import FileSettings
 
-__all__ = ["NEW", "FileServer", "check_body", "stored_answer"]
+__all__ = ["NEW", "FileServer", "check_body", "never_replacing", "stored_answer"]
 
 _CREATED = 201
 _NO_CONTENT = 204
@@ -91,7 +91,7 @@ class FileServer:
             items = [{"url": url_of(path)} for path in paths]
             return ctx.write_json({"items": items}, status=_CREATED)
         path = self.post_path(ctx)
-        with _never_replacing():
+        with never_replacing():
             stored = await self._keep(ctx, path, NEW)
         return stored_answer(path, stored)
 
@@ -201,7 +201,7 @@ class FileServer:
             check(fields)
             with answered():
                 path = file_path(directory + file.name)
-            with _never_replacing():
+            with never_replacing():
                 await self.counted(path, file.chunks(), Upload(condition=NEW))
             found = True
             yield path
@@ -233,12 +233,13 @@ def stored_answer(path: str, stored: Stored) -> Response:
 
 
 @contextmanager
-def _never_replacing() -> Iterator[None]:
+def never_replacing() -> Iterator[None]:
     """Tell that a file is there, rather than of a condition that nobody wrote."""
     try:
         yield
     except RequestError as error:
         if isinstance(error.__cause__, PreconditionFailed):
             detail = "A file of this name is there; POST never replaces one."
-            raise RequestError(detail, status=_CONFLICT) from None
+            headers = error.headers
+            raise RequestError(detail, status=_CONFLICT, headers=headers) from None
         raise

@@ -83,7 +83,7 @@ def line(page, name):
 )
 def test_page_is_accessible_and_fits(opened, tmp_path, options):
     """List, uploads and the question: no violations, nothing sticks out."""
-    page = opened(**options, expected=["status of 412"])
+    page = opened(**options, expected=["status of 409"])
     upload(page, given("report.pdf", b"other"), given("new.bin", b"new"))
     expect(line(page, "new.bin")).to_contain_text("uploaded")
     expect(line(page, "report.pdf")).to_contain_text("is there already")
@@ -115,7 +115,7 @@ def test_names_are_text_and_links_lead_there(opened, api):
 
 def test_upload_shows_progress_and_replaces_when_told(opened, api):
     """The list follows; a file that is there stays until somebody says so."""
-    page = opened(expected=["status of 412"])
+    page = opened(expected=["status of 409"])
     upload(page, given("big ü.bin", BIG), given("report.pdf", b"new"))
     expect(line(page, "big ü.bin")).to_contain_text("uploaded")
     expect(names(page).filter(has_text="big ü.bin")).to_have_count(1)

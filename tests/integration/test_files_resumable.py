@@ -192,6 +192,19 @@ def test_conditions_hold_at_the_begin_and_at_the_end(upload):
     assert upload.begin("f6", if_none_match="*").status_code == 412
 
 
+def test_post_of_a_file_that_is_there_is_409(upload):
+    """Begun or sent whole: nobody wrote a condition that could have failed."""
+    httpx.put(f"{upload.base}/files/there", content=b"first")
+    for complete in ("?0", "?1"):
+        answer = httpx.post(
+            f"{upload.base}/files/?name=there",
+            content=CONTENT,
+            headers={"upload-complete": complete},
+        )
+        assert answer.status_code == 409
+    assert got(upload, "there").content == b"first"
+
+
 def test_upload_above_the_limit_is_413(file_service, upload):
     """Announced: at once. Else: when it is too long, and it can't go on."""
     assert upload.begin("f7", upload_length="5000001").status_code == 413

@@ -83,7 +83,7 @@ class Line {
     if (error.name === "AbortError") {
       this.tell("paused");
       this.offer(again);
-    } else if (error.status === 412) {
+    } else if (error.status === 409 || error.status === 412) {
       this.tell("A file of this name is there already.", { failed: true });
       this.offer({ Replace: () => this.start({ replace: true }), Dismiss: () => this.dismiss() });
     } else {
