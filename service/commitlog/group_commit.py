@@ -212,7 +212,7 @@ class SegmentLog:
             await self._loop.run_in_executor(self._writer, self._log.maintain)
             refused = self._log.refused
         except Exception as failure:  # noqa: BLE001 - a defect: appends must hear of it
-            refused = WritesRefused(f"the log failed: {failure!r}")
+            refused = _failed(failure)
         if refused and not self._refused:
             self._refused = refused
             _log.error("no record is taken: %s", refused)
@@ -235,9 +235,7 @@ class SegmentLog:
                 self._writer, self._log.commit, batches
             )
         except Exception as failure:  # noqa: BLE001 - a defect: those that wait must hear of it
-            refused = WritesRefused(f"the log failed: {failure!r}")
-            refused.__cause__ = failure
-            committed = Committed([], refused)
+            committed = Committed([], _failed(failure))
         self._settle(group, committed)
 
     def _settle(self, group: list[_Waiting], committed: Committed) -> None:
@@ -253,3 +251,10 @@ class SegmentLog:
                 waiting.done.set_exception(committed.error)
         if committed.offsets:
             self._bell.ring()
+
+
+def _failed(defect: Exception) -> WritesRefused:
+    """Return what appends are told after a defect of the log."""
+    refused = WritesRefused(f"the log failed: {defect!r}")
+    refused.__cause__ = defect
+    return refused
