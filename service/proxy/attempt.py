@@ -10,16 +10,10 @@ from service.discovery.model import Endpoint
 from service.errors import RequestError
 from service.proxy.answer_head import AnswerHead
 from service.proxy.connection import UpstreamConnection
-from service.proxy.failures import (
-    ClientLeft,
-    Failure,
-    ForbiddenAddress,
-    Unasked,
-    Unwell,
-)
+from service.proxy.failures import ClientLeft, Unasked, Unwell
 from service.proxy.outgoing import Outgoing, broken_by
 from service.proxy.pool import Pool
-from service.proxy.upstream import Claim, Upstream
+from service.proxy.upstream import Claim, Upstream, speaks_against
 from service.resilience.circuit_breaker import CircuitOpen
 from service.settings.proxy import ProxyTimeouts
 
@@ -103,9 +97,9 @@ class Attempt:
                 request, mute=mute, ends_at=ends_at, watched=watched
             )
         except BaseException as error:
-            breaker.end(period, began, _judged(error))
+            breaker.end(period, began, error)
             self._note_stale()
-            self.finish(failed=_against(error))
+            self.finish(failed=speaks_against(error) or None)
             if isinstance(error, ClientLeft) and isinstance(
                 error.__cause__, RequestError
             ):
@@ -200,16 +194,3 @@ class Attempt:
                 connection.close()  # it may still wait for the body
             self._pool.give_back(connection)
         claim.finish(failed=failed)
-
-
-def _judged(error: BaseException) -> BaseException:
-    """Return what the breaker is told: what is not the upstream's says nothing."""
-    told = _against(error) and not isinstance(error, ForbiddenAddress)
-    return error if told else asyncio.CancelledError()
-
-
-def _against(error: BaseException) -> bool | None:
-    """Whether an error is the upstream's; None when it is not."""
-    if isinstance(error, Failure) and not isinstance(error, ClientLeft | Unasked):
-        return True
-    return None

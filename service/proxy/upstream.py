@@ -12,7 +12,7 @@ from typing import Protocol
 from service.discovery.balancer import Balancer
 from service.discovery.lease import Lease
 from service.discovery.model import Endpoint, NoEndpoints, UnknownService
-from service.proxy.failures import ClientLeft, Failure, Unasked
+from service.proxy.failures import ClientLeft, Failure, ForbiddenAddress, Unasked
 from service.proxy.places import Networks, is_address
 from service.proxy.pool import Pool, PoolLimits
 from service.proxy.targets import Target
@@ -21,7 +21,7 @@ from service.resilience.circuit_breaker import BreakerLimits, CircuitBreaker
 from service.resilience.events import Observe
 from service.resilience.retry import RetryBudget
 
-__all__ = ["Claim", "Upstream"]
+__all__ = ["Claim", "Upstream", "speaks_against"]
 
 
 class Claim(Protocol):
@@ -105,7 +105,11 @@ class Upstream:
     ) -> None:
         self.name = name
         self.breaker = CircuitBreaker(
-            name, limits=breaker, is_failure=_speaks_against, observe=observe
+            name,
+            limits=breaker,
+            is_failure=speaks_against,
+            is_neutral=_says_nothing,
+            observe=observe,
         )
         self.budget = RetryBudget(retry_ratio)
         self._service = target.host if target.scheme == "service" else None
@@ -173,9 +177,14 @@ class Upstream:
             pool.abort()
 
 
-def _speaks_against(error: BaseException) -> bool:
+def speaks_against(error: BaseException) -> bool:
     """Whether an error is the upstream's: not that nobody may or wants to ask it."""
     return isinstance(error, Failure) and not isinstance(error, Unasked | ClientLeft)
+
+
+def _says_nothing(error: BaseException) -> bool:
+    """Whether an error says nothing of an upstream that may be asked."""
+    return isinstance(error, ForbiddenAddress) or not speaks_against(error)
 
 
 def _none() -> Networks:
